@@ -48,5 +48,10 @@ GRANT SELECT ON tine.grants TO tine_gateway;
 GRANT EXECUTE ON FUNCTION tine.verifier(text) TO tine_gateway;
 
 -- A database exists once it has had a collection, and stays until it is dropped: defaultdb is always there.
+-- The engine connects to itself as the session's user, and pg_ident.conf has no way in for postgres from the inside.
+SET SESSION AUTHORIZATION tine_gateway;
+SET ROLE doadmin;
 SELECT documentdb_api.create_collection('defaultdb', 'init');
 SELECT documentdb_api.drop_collection('defaultdb', 'init');
+RESET ROLE;
+RESET SESSION AUTHORIZATION;
