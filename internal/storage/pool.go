@@ -1,41 +1,186 @@
-// Package storage keeps volumes on a btrfs pool.
 package storage
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
-var errTodo = errors.New("not written yet")
-
-// PoolConfig says where a pool is.
+// PoolConfig says where a pool is. Path is always needed; see the package comment for what applies when.
 type PoolConfig struct {
-	Path      string
-	Device    string
-	Image     string
+	// Path is the mount point. It is made if it is missing.
+	Path string
+	// Device is a block device to mount at Path. It is formatted only if it holds no file system and no partitions.
+	Device string
+	// Image is a file to mount at Path through a loop device.
+	Image string
+	// ImageSize is the size in bytes of an image that is yet to be made; it occupies only what is written to it.
+	// 0 means 80 % of what is free on the file system that Image is on, at most 1 TiB.
 	ImageSize int64
 }
 
-// Pool is a btrfs file system that holds volumes.
-type Pool struct{}
-
-// Usage is what a volume occupies, in bytes.
-type Usage struct{ Exclusive, Shared int64 }
+// Pool is a mounted btrfs file system that holds volumes.
+type Pool struct {
+	path    string
+	image   string // the image to detach at Close, "" if there is none
+	mounted bool   // this process mounted a device
+}
 
 // Space is what a pool has, in bytes.
-type Space struct{ Total, Used, Free int64 }
+type Space struct {
+	Total int64
+	Used  int64
+	// Free is what can still be written. With an image it is never more than what its own file system has left.
+	Free int64
+}
 
-func OpenPool(ctx context.Context, cfg PoolConfig) (*Pool, error)     { return nil, errTodo }
-func (p *Pool) Close(ctx context.Context) error                       { return errTodo }
-func (p *Pool) Path() string                                          { return "" }
-func (p *Pool) VolumePath(name string) string                         { return "" }
-func (p *Pool) Create(ctx context.Context, name string) error         { return errTodo }
-func (p *Pool) Snapshot(ctx context.Context, src, dst string) error   { return errTodo }
-func (p *Pool) Clone(ctx context.Context, src, dst string) error      { return errTodo }
-func (p *Pool) Delete(ctx context.Context, name string) error         { return errTodo }
-func (p *Pool) Exists(name string) (bool, error)                      { return false, errTodo }
-func (p *Pool) List(dir string) ([]string, error)                     { return nil, errTodo }
-func (p *Pool) Usage(ctx context.Context, name string) (Usage, error) { return Usage{}, errTodo }
-func (p *Pool) Space() (Space, error)                                 { return Space{}, errTodo }
-func (p *Pool) Sync(ctx context.Context) error                        { return errTodo }
-func Reflink(src, dst string) error                                   { return errTodo }
+// OpenPool makes the pool available and returns it. It may be called again, by the same process or by a later one:
+// it finds and keeps what exists. On error nothing is mounted that was not mounted before. Errors read as one
+// sentence that can be shown to the operator.
+func OpenPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", cfg.Path, err)
+	}
+	if !filepath.IsAbs(cfg.Path) {
+		return nil, fmt.Errorf("open pool %q: the path must be absolute", cfg.Path)
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("open pool %s: mounting a pool and making volumes needs root", cfg.Path)
+	}
+	if err := os.MkdirAll(cfg.Path, 0o700); err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", cfg.Path, err)
+	}
+	p := &Pool{path: filepath.Clean(cfg.Path)}
+	if err := p.mount(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", p.path, err)
+	}
+	return p, nil
+}
+
+// mount brings a btrfs to p.path from wherever cfg says.
+func (p *Pool) mount(ctx context.Context, cfg PoolConfig) error {
+	if cfg.Image != "" {
+		return p.mountImage(ctx, cfg)
+	}
+	m, mounted, err := mountAt(p.path)
+	if err != nil {
+		return err
+	}
+	if mounted && m.fsType == "btrfs" {
+		return nil
+	}
+	if cfg.Device != "" {
+		return p.mountDevice(ctx, cfg.Device)
+	}
+	onBtrfs, err := isBtrfs(p.path)
+	if err != nil {
+		return err
+	}
+	if !onBtrfs {
+		return errors.New("it is not on a btrfs file system, and neither a device nor an image is configured")
+	}
+	return nil
+}
+
+// mountDevice mounts a block device, after formatting it if it is blank.
+func (p *Pool) mountDevice(ctx context.Context, device string) error {
+	if err := needBtrfs(ctx); err != nil {
+		return err
+	}
+	formatted, err := hasBtrfs(device)
+	if err != nil {
+		return err
+	}
+	if !formatted {
+		// mkfs.btrfs without -f refuses a device on which it recognises anything, which is just what is wanted.
+		if err := mkfs(ctx, device); err != nil {
+			return err
+		}
+	}
+	if err := mountBtrfs(device, p.path); err != nil {
+		return err
+	}
+	p.mounted = true
+	return nil
+}
+
+// Close unmounts the pool if it is an image or a device that this Pool mounted, and detaches the image's loop device;
+// it does so too when an earlier process did the mounting of the image. What is gone already is no error. Close fails
+// if the pool is in use, and may then be called again. A container that still has a volume mounted in its own mount
+// namespace does not keep Close from unmounting, but keeps the loop device until it exits.
+func (p *Pool) Close(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("close pool %s: %w", p.path, err)
+	}
+	if err := p.unmount(); err != nil {
+		return fmt.Errorf("close pool %s: %w", p.path, err)
+	}
+	return nil
+}
+
+func (p *Pool) unmount() error {
+	if p.image != "" {
+		return p.unmountImage()
+	}
+	if !p.mounted {
+		return nil
+	}
+	err := unix.Unmount(p.path, unix.UMOUNT_NOFOLLOW)
+	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, fs.ErrNotExist) {
+		p.mounted = false
+		return nil
+	}
+	return fmt.Errorf("unmount: %w", err)
+}
+
+// Path returns the absolute path at which the pool is mounted.
+func (p *Pool) Path() string { return p.path }
+
+// Space returns the pool's size and what is free of it.
+func (p *Pool) Space() (Space, error) {
+	total, free, err := diskSpace(p.path)
+	if err != nil {
+		return Space{}, fmt.Errorf("space of pool %s: %w", p.path, err)
+	}
+	s := Space{Total: total, Used: total - free, Free: free}
+	if p.image == "" {
+		return s, nil
+	}
+	_, below, err := diskSpace(filepath.Dir(p.image))
+	if err != nil {
+		return Space{}, fmt.Errorf("space of pool %s: %w", p.path, err)
+	}
+	s.Free = min(s.Free, below)
+	return s, nil
+}
+
+// Sync returns when everything written to the pool before the call, by anybody, is on disk. It waits for the dirty
+// data of all volumes: who needs only one of them durable is served faster by a Snapshot of it.
+func (p *Pool) Sync(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("sync pool %s: %w", p.path, err)
+	}
+	dir, err := openDir(p.path)
+	if err != nil {
+		return fmt.Errorf("sync pool %s: %w", p.path, err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	if err := unix.Syncfs(dir); err != nil {
+		return fmt.Errorf("sync pool %s: %w", p.path, err)
+	}
+	return nil
+}
+
+// diskSpace returns the size of the file system that path is on and what root may still write to it, in bytes.
+func diskSpace(path string) (total, free int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, fmt.Errorf("statfs %s: %w", path, err)
+	}
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
+}
