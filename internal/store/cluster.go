@@ -1,0 +1,73 @@
+package store
+
+import "time"
+
+// The states of a cluster; see the package comment for the changes that exist.
+const (
+	StatusCreating   = "creating"
+	StatusForking    = "forking"
+	StatusOnline     = "online"
+	StatusFailed     = "failed"
+	StatusDestroying = "destroying"
+)
+
+// Cluster is one row: what a cluster should be, and how far it is.
+type Cluster struct {
+	ID         string // UUID
+	Name       string
+	Engine     string // "mongodb"
+	Version    string // compatibility level: "6", "7" or "8"
+	Region     string
+	Size       string // slug of the plan
+	NumNodes   int
+	StorageMiB int64
+	Status     string
+	Failure    string // one sentence while the status is failed, else empty
+	Tags       []string
+	CreatedAt  time.Time
+	// RequestedAt is when the request for the cluster arrived: what "latest" means for a fork.
+	RequestedAt time.Time
+
+	Host string // name of the host that carries the cluster
+	Port int    // where its gateway listens on that host
+
+	// SourceID and SourceName say what the cluster was forked from; both are empty for a cluster created empty.
+	// They are copies: the source may be gone.
+	SourceID, SourceName string
+	// ForkAt is the moment of the source that the fork shows; nil means the latest.
+	ForkAt *time.Time
+
+	// DoadminVerifier is the SCRAM-SHA-256 verifier that the host gives to doadmin; never a password.
+	DoadminVerifier string
+	Node            Node
+	SettingsJSON    []byte // a JSON object; a fork has its source's
+
+	ProjectID, PrivateNetworkUUID string
+}
+
+// IsFork says whether the cluster was made from another one.
+func (c Cluster) IsFork() bool { return c.SourceID != "" }
+
+// Node is a cluster's one node.
+type Node struct {
+	ID       string // UUID
+	Restarts int    // how often it died and was started again
+}
+
+// PortRange is where gateways may listen on a host, both ends included.
+type PortRange struct {
+	First, Last int
+	// Usable is asked about a port that no cluster has, for what the store cannot know: whether another program
+	// listens there. Nil means that all are. It is called inside a transaction that every other creation waits for,
+	// so it must answer at once.
+	Usable func(port int) bool
+}
+
+// Page selects a part of the list of clusters.
+type Page struct {
+	Number int    // from 1
+	Size   int    // clusters a page
+	Tag    string // only clusters with this tag; empty for all
+	// WithDestroying lists the clusters being destroyed as well.
+	WithDestroying bool
+}

@@ -1,0 +1,29 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// The outcomes that callers are expected to tell apart, with errors.Is. Every other error means that the database could
+// not do its work, and that nothing was changed.
+var (
+	// ErrNotFound says that no such cluster, restore point or token exists.
+	ErrNotFound = errors.New("not found")
+	// ErrNameTaken says that another cluster, or token, has that name. A cluster that is being destroyed still has it.
+	ErrNameTaken = errors.New("name is taken")
+	// ErrNoPort says that every usable port of the range belongs to a cluster.
+	ErrNoPort = errors.New("no free port")
+	// ErrSourceNotOnline says that a fork's source is gone or cannot be forked in its present state.
+	ErrSourceNotOnline = errors.New("source is not online")
+	// ErrUnauthorized says that no token has that secret.
+	ErrUnauthorized = errors.New("unknown token")
+)
+
+// violated says whether err is PostgreSQL's refusal to break the unique constraint of that name.
+func violated(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	const uniqueViolation = "23505"
+	return errors.As(err, &pg) && pg.Code == uniqueViolation && pg.ConstraintName == constraint
+}
