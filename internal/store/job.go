@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 )
 
@@ -49,14 +50,18 @@ func (ForkJob) Kind() string { return "cluster_fork" }
 func (DestroyJob) Kind() string { return "cluster_destroy" }
 
 // QueueForHost is the queue of the jobs that only that host can do. Hosts of different names have different queues.
+// River allows lower-case letters, digits and single separators, 64 characters in all; a host whose name is anything else is
+// known to River by a hash of it.
 func QueueForHost(host string) string {
-	return "host_" + notQueueName.ReplaceAllStringFunc(host, func(s string) string {
-		return fmt.Sprintf("_%x_", s)
-	})
+	const longestName = 58
+	if len(host) <= longestName && queueName.MatchString(host) {
+		return "host_" + host
+	}
+	hash := sha256.Sum256([]byte(host))
+	return "hash_" + hex.EncodeToString(hash[:16])
 }
 
-// notQueueName matches what River does not allow in a queue's name, and the underscore that stands for it.
-var notQueueName = regexp.MustCompile(`[^a-zA-Z0-9-]+`)
+var queueName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // NewWorkerClient makes the River client that works on a host's queue with those workers, at most maxWorkers jobs at a time. The caller
 // starts and stops it. A job starts within milliseconds of its commit; it has no time limit; when it fails it is
@@ -70,7 +75,7 @@ func (s *Store) NewWorkerClient(host string, workers *river.Workers, maxWorkers 
 	daily := river.NewPeriodicJob(river.PeriodicInterval(24*time.Hour), func() (river.JobArgs, *river.InsertOpts) {
 		return pruneJob{}, &river.InsertOpts{Queue: queue}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
-	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
+	client, err := river.NewClient(s.driver, &river.Config{
 		Schema:               schema,
 		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: maxWorkers}},
 		Workers:              workers,
@@ -192,7 +197,13 @@ func (s *Store) queue(ctx context.Context, tx pgx.Tx, host string, args river.Jo
 
 // insertJob queues a job unless the same is queued, waiting or running already.
 func (s *Store) insertJob(ctx context.Context, tx pgx.Tx, host string, args river.JobArgs) (inserted bool, err error) {
-	result, err := s.jobs.InsertTx(ctx, tx, args, &river.InsertOpts{
+	// A client of its own for each job: one that lives on keeps silent about a job that comes within a fetch cooldown of the last one
+	// of its queue, and then the job waits for the next poll, a second or more away.
+	client, err := river.NewClient(s.driver, &river.Config{Schema: schema, Logger: s.log})
+	if err != nil {
+		return false, fmt.Errorf("make job client: %w", err)
+	}
+	result, err := client.InsertTx(ctx, tx, args, &river.InsertOpts{
 		Queue:       QueueForHost(host),
 		MaxAttempts: maxAttempts,
 		UniqueOpts: river.UniqueOpts{

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
@@ -17,9 +16,9 @@ const schema = "tine"
 
 // Store is the control plane's memory. Its methods may be called from any number of goroutines.
 type Store struct {
-	pool *pgxpool.Pool
-	jobs *river.Client[pgx.Tx] // only inserts
-	log  *slog.Logger
+	pool   *pgxpool.Pool
+	driver *riverpgxv5.Driver // shared: it learns once what the server can do
+	log    *slog.Logger
 }
 
 // Open connects to the database, brings its tables up to date and returns the store ready for use. Several processes
@@ -32,23 +31,11 @@ func Open(ctx context.Context, cfg *pgxpool.Config, log *slog.Logger) (*Store, e
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s, err := open(ctx, pool, log)
-	if err != nil {
+	if err := migrate(ctx, pool, log); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	return s, nil
-}
-
-func open(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (*Store, error) {
-	if err := migrate(ctx, pool, log); err != nil {
-		return nil, err
-	}
-	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: schema, Logger: log})
-	if err != nil {
-		return nil, fmt.Errorf("make job client: %w", err)
-	}
-	return &Store{pool: pool, jobs: jobs, log: log}, nil
+	return &Store{pool: pool, driver: riverpgxv5.New(pool), log: log}, nil
 }
 
 // Close waits for the connections in use and closes all.
