@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"tine/internal/store"
 )
 
@@ -46,4 +48,28 @@ func must[T any](v T, err error) func(t testing.TB) T {
 		}
 		return v
 	}
+}
+
+// rows says how much there is of everything, to see that something was not made.
+type rows struct{ clusters, events, jobs int }
+
+func counts(t testing.TB, s *store.Store) rows {
+	t.Helper()
+	var r rows
+	row := s.Pool().QueryRow(t.Context(), `SELECT (SELECT count(*) FROM tine.clusters), (SELECT count(*) FROM tine.events),
+		(SELECT count(*) FROM tine.river_job)`)
+	if err := row.Scan(&r.clusters, &r.events, &r.jobs); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// jobsOf returns the cluster ids of the jobs of a kind, in the order of their insertion.
+func jobsOf(t testing.TB, s *store.Store, kind string) []string {
+	t.Helper()
+	result, err := s.Pool().Query(t.Context(), "SELECT args ->> 'cluster_id' FROM tine.river_job WHERE kind = $1 ORDER BY id", kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return must(pgx.CollectRows(result, pgx.RowTo[string]))(t)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"tine/internal/store"
@@ -16,7 +17,7 @@ type recorder[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
 	seen chan seen
 	id   func(T) string
-	do   func(context.Context, *river.Job[T]) error
+	do   func(context.Context) error
 }
 
 type seen struct {
@@ -27,7 +28,7 @@ type seen struct {
 func (r *recorder[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	r.seen <- seen{job.Kind, r.id(job.Args), time.Now()}
 	if r.do != nil {
-		return r.do(ctx, job)
+		return r.do(ctx)
 	}
 	return nil
 }
@@ -35,24 +36,42 @@ func (r *recorder[T]) Work(ctx context.Context, job *river.Job[T]) error {
 // startWorkers works on the host's jobs until the test ends.
 func startWorkers(t testing.TB, s *store.Store, host string) <-chan seen {
 	t.Helper()
+	return startRecorders(t, s, host, nil)
+}
+
+// startFailingWorker works on host local; work is what a create job does.
+func startFailingWorker(t testing.TB, s *store.Store, work func(context.Context) error) <-chan seen {
+	t.Helper()
+	return startRecorders(t, s, "local", work)
+}
+
+func startRecorders(t testing.TB, s *store.Store, host string, create func(context.Context) error) <-chan seen {
+	t.Helper()
 	ch := make(chan seen, 1000)
+	startClient(t, newRecorders(t, s, host, ch, create))
+	return ch
+}
+
+func newRecorders(t testing.TB, s *store.Store, host string, ch chan seen, create func(context.Context) error) *river.Client[pgx.Tx] {
+	t.Helper()
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &recorder[store.CreateJob]{seen: ch, id: func(j store.CreateJob) string { return j.ClusterID }})
+	river.AddWorker(workers, &recorder[store.CreateJob]{seen: ch, id: func(j store.CreateJob) string { return j.ClusterID }, do: create})
 	river.AddWorker(workers, &recorder[store.ForkJob]{seen: ch, id: func(j store.ForkJob) string { return j.ClusterID }})
 	river.AddWorker(workers, &recorder[store.DestroyJob]{seen: ch, id: func(j store.DestroyJob) string { return j.ClusterID }})
-	client, err := s.NewWorkerClient(host, workers, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Start(context.WithoutCancel(t.Context())); err != nil {
+	return must(s.NewWorkerClient(host, workers, 4))(t)
+}
+
+func startClient(t testing.TB, client *river.Client[pgx.Tx]) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	if err := client.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := client.StopAndCancel(context.WithoutCancel(t.Context())); err != nil {
+		if err := client.StopAndCancel(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	return ch
 }
 
 // BenchmarkJobStart measures what a user waits between the commit of a cluster and the start of its job.
