@@ -1,0 +1,301 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tine/internal/sandbox"
+)
+
+// Roles that the host logs in as.
+const (
+	RoleSuperuser = "postgres"
+)
+
+// ErrExited says that a node's process ended while it was waited for.
+var ErrExited = errors.New("the node's process exited")
+
+// NodeConfig says what a node is made of. All paths are the host's.
+type NodeConfig struct {
+	ID        string // of its container
+	Root      *Root
+	Runtime   *sandbox.Runtime
+	Volume    string // writable
+	SocketDir string // made if missing
+	LogPath   string
+
+	MemoryBytes int64   // limit of the container and measure for Settings; 0 for none
+	CPUs        float64 // limit of the container; 0 for none
+}
+
+// Node is one PostgreSQL with the DocumentDB extension, in a container of its own. Its methods may be called from several goroutines,
+// but only one of Start, MakeDurable and Stop at a time.
+type Node struct {
+	cfg NodeConfig
+}
+
+// NewNode describes a node; nothing is touched.
+func NewNode(cfg NodeConfig) *Node { return &Node{cfg: cfg} }
+
+// ID is the name of the node's container.
+func (n *Node) ID() string { return n.cfg.ID }
+
+// Volume is the path of the node's volume.
+func (n *Node) Volume() string { return n.cfg.Volume }
+
+// SocketDir is where the node's socket is.
+func (n *Node) SocketDir() string { return n.cfg.SocketDir }
+
+// StartFresh starts a node on a volume that was just copied, with fsync off: until MakeDurable returns nil, nobody may be told
+// that a write to it succeeded, and after a crash of the host the volume must be made again. The caller must have filled RestoreDir if
+// the recovery needs it. It returns when the node accepts work, or with ErrExited.
+func (n *Node) StartFresh(ctx context.Context, r Recovery) error {
+	if err := r.prepare(n.cfg.Volume); err != nil {
+		return fmt.Errorf("prepare volume of node %s: %w", n.cfg.ID, err)
+	}
+	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes, Unsafe: true}, r); err != nil {
+		return err
+	}
+	return n.WaitReady(ctx)
+}
+
+// Start starts a node on its own volume, after whatever end the last process had, and returns when it accepts work.
+func (n *Node) Start(ctx context.Context) error {
+	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes}, Recovery{}); err != nil {
+		return err
+	}
+	return n.WaitReady(ctx)
+}
+
+func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
+	if err := writeSettings(n.cfg.Volume, s); err != nil {
+		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
+	}
+	// A process that was killed leaves its file; what it says would be taken for the new process's word.
+	pidFile := filepath.Join(n.cfg.Volume, dirData, "postmaster.pid")
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
+	}
+	if err := n.makeSocketDir(); err != nil {
+		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
+	}
+	if err := n.cfg.Runtime.Run(ctx, n.spec(r)); err != nil {
+		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
+	}
+	if r.Until.IsZero() {
+		return nil
+	}
+	return n.promoteEarly(ctx)
+}
+
+func (n *Node) makeSocketDir() error {
+	if err := os.MkdirAll(n.cfg.SocketDir, 0o700); err != nil {
+		return err
+	}
+	return os.Chown(n.cfg.SocketDir, UserID, UserID)
+}
+
+func (n *Node) spec(r Recovery) sandbox.Spec {
+	return sandbox.Spec{
+		ID:   n.cfg.ID,
+		Root: n.cfg.Root.Dir(),
+		Mounts: []sandbox.Mount{
+			{Source: n.cfg.Volume, Target: "/data"},
+			{Source: n.cfg.SocketDir, Target: "/run/tine"},
+		},
+		Args:        append([]string{"/usr/lib/postgresql/18/bin/postgres", "-D", "/data/" + dirData}, r.args()...),
+		Env:         []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"},
+		UID:         UserID,
+		GID:         UserID,
+		MemoryBytes: n.cfg.MemoryBytes,
+		CPUs:        n.cfg.CPUs,
+		LogPath:     n.cfg.LogPath,
+	}
+}
+
+// promoteEarly asks for the promotion before recovery has reached its target. PostgreSQL looks at the request when it pauses there,
+// and finds it at once; a request that comes during the pause is seen only at the end of a nap of one second, and
+// "resume" instead of a promotion costs a checkpoint of all that was replayed.
+//
+// The request is a file and a signal, as pg_ctl makes them: nobody can connect yet.
+func (n *Node) promoteEarly(ctx context.Context) error {
+	err := n.poll(ctx, func() (bool, error) { return postmasterStatus(n.cfg.Volume) != "", nil })
+	if err != nil {
+		return fmt.Errorf("promote node %s: %w", n.cfg.ID, err)
+	}
+	file := filepath.Join(n.cfg.Volume, dirData, "promote")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return fmt.Errorf("promote node %s: %w", n.cfg.ID, err)
+	}
+	if err := os.Chown(file, UserID, UserID); err != nil {
+		return fmt.Errorf("promote node %s: %w", n.cfg.ID, err)
+	}
+	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGUSR1); err != nil {
+		return fmt.Errorf("promote node %s: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
+// WaitReady returns when the node has recovered and accepts work, or with ErrExited when it never will.
+func (n *Node) WaitReady(ctx context.Context) error {
+	err := n.poll(ctx, func() (bool, error) {
+		// Both are needed: a node that recovers says "ready" for readers, and a control file says "in production" from a
+		// crash on until recovery begins.
+		if postmasterStatus(n.cfg.Volume) != "ready" {
+			return false, nil
+		}
+		state, err := controlState(n.cfg.Volume)
+		if err != nil || state != stateInProduction {
+			return false, err
+		}
+		return n.acceptsWrites(ctx), nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for node %s: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
+func (n *Node) acceptsWrites(ctx context.Context) bool {
+	conn, err := n.Connect(ctx, RoleSuperuser)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var recovering bool
+	err = conn.QueryRow(ctx, "SELECT pg_is_in_recovery()", pgx.QueryExecModeExec).Scan(&recovering)
+	return err == nil && !recovering
+}
+
+// pollInterval is short because a fork's user waits for it; a look costs two small reads of cached files.
+const pollInterval = 2 * time.Millisecond
+
+// poll waits until done says so, the process exits, or ctx ends.
+func (n *Node) poll(ctx context.Context, done func() (bool, error)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	exited := make(chan error, 1)
+	go func() { exited <- n.cfg.Runtime.Wait(ctx, n.cfg.ID) }()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case err := <-exited:
+			if err == nil {
+				err = ErrExited
+			}
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// ConnConfig is for connections to the node as role.
+func (n *Node) ConnConfig(role string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig("host=/run/tine dbname=postgres sslmode=disable application_name=tine")
+	if err != nil {
+		return nil, fmt.Errorf("configure connection: %w", err)
+	}
+	cfg.User = role
+	cfg.DialFunc = Dialer(n.cfg.SocketDir)
+	return cfg, nil
+}
+
+// Connect opens a connection to the node as role.
+func (n *Node) Connect(ctx context.Context, role string) (*pgx.Conn, error) {
+	cfg, err := n.ConnConfig(role)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to node %s: %w", n.cfg.ID, err)
+	}
+	return conn, nil
+}
+
+// MakeDurable ends the time in which the node ran with fsync off: it turns it on and then calls sync, which must bring to the disk
+// all that the node has written so far. A process of the node that has not yet seen the new setting when sync begins can only
+// have called durable what sync makes so. When it returns nil, a write that succeeds from then on survives a crash.
+func (n *Node) MakeDurable(ctx context.Context, sync func() error) error {
+	if err := writeSettings(n.cfg.Volume, Settings{MemoryBytes: n.cfg.MemoryBytes}); err != nil {
+		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+	}
+	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGHUP); err != nil {
+		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+	}
+	err := n.poll(ctx, func() (bool, error) { return n.fsyncIsOn(ctx) })
+	if err != nil {
+		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+	}
+	if err := sync(); err != nil {
+		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
+// fsyncIsOn asks on a new connection, whose process has the setting that the postmaster has.
+func (n *Node) fsyncIsOn(ctx context.Context) (bool, error) {
+	conn, err := n.Connect(ctx, RoleSuperuser)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var value string
+	if err := conn.QueryRow(ctx, "SHOW fsync", pgx.QueryExecModeExec).Scan(&value); err != nil {
+		return false, fmt.Errorf("read setting: %w", err)
+	}
+	return value == "on", nil
+}
+
+// Stop shuts the node down: sessions are ended, everything is written. After patience it is killed, which loses no committed write either.
+func (n *Node) Stop(ctx context.Context, patience time.Duration) error {
+	status, err := n.cfg.Runtime.Status(ctx, n.cfg.ID)
+	if err != nil {
+		return fmt.Errorf("stop node %s: %w", n.cfg.ID, err)
+	}
+	if status.Running {
+		// SIGINT is PostgreSQL's fast shutdown. If it cannot be sent the process is gone, or Remove kills it.
+		if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGINT); err == nil {
+			wait, cancel := context.WithTimeout(ctx, patience)
+			_ = n.cfg.Runtime.Wait(wait, n.cfg.ID)
+			cancel()
+		}
+	}
+	return n.Kill(ctx)
+}
+
+// Kill ends the node at once and removes its container; nil if there is none.
+func (n *Node) Kill(ctx context.Context) error {
+	if err := n.cfg.Runtime.Remove(ctx, n.cfg.ID); err != nil {
+		return fmt.Errorf("remove node %s: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
+// Running says whether the node's process lives.
+func (n *Node) Running(ctx context.Context) (bool, error) {
+	status, err := n.cfg.Runtime.Status(ctx, n.cfg.ID)
+	if err != nil {
+		return false, fmt.Errorf("look for node %s: %w", n.cfg.ID, err)
+	}
+	return status.Running, nil
+}
+
+// WaitExit returns when the node's process is gone.
+func (n *Node) WaitExit(ctx context.Context) error {
+	if err := n.cfg.Runtime.Wait(ctx, n.cfg.ID); err != nil {
+		return fmt.Errorf("watch node %s: %w", n.cfg.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Recovery says how far a copied volume is to be brought before it is opened. The zero value is crash recovery:
+// everything that is in the volume's own WAL.
+type Recovery struct {
+	// Archive makes the node go on with the segments in RestoreDir after the WAL of its own.
+	Archive bool
+	// Until ends the recovery before the first commit after this time, to the microsecond. That commit must exist in the
+	// WAL, and be none of the volume's own, or PostgreSQL gives up; zero means the end of what there is.
+	Until time.Time
+}
+
+// timestampLayout is how PostgreSQL reads a time to its full precision.
+const timestampLayout = "2006-01-02 15:04:05.999999-07:00"
+
+// args are PostgreSQL's arguments for the recovery. They are no part of the configuration file, so that a reload in
+// the middle does not take them away, and that nothing of them outlives the process.
+func (r Recovery) args() []string {
+	if !r.Archive {
+		return nil
+	}
+	settings := []string{
+		"restore_command=test -f /data/restore/%f && ln -f /data/restore/%f %p",
+		// A cluster's history is one line. The newest timeline would be looked for among segments of another cluster.
+		"recovery_target_timeline=current",
+	}
+	if !r.Until.IsZero() {
+		settings = append(settings,
+			"recovery_target_time="+r.Until.UTC().Truncate(time.Microsecond).Format(timestampLayout),
+			// Not "promote": that ends with a checkpoint of everything that was replayed. A node that pauses and
+			// has been asked to promote by then writes one small record instead. See Node.promoteEarly.
+			"recovery_target_action=pause",
+		)
+	}
+	var args []string
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	return args
+}
+
+// prepare makes a copied volume ready to be started as a node of its own: without what belonged to the running process or
+// the archive of its source. It can be repeated until the node is started.
+func (r Recovery) prepare(volume string) error {
+	data := filepath.Join(volume, dirData)
+	for _, name := range []string{"postmaster.pid", "postmaster.opts", "promote", "recovery.signal", "standby.signal"} {
+		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	// Open cursors are not forked: their owners are not connected to the copy.
+	for _, dir := range []string{ArchiveDir(volume), filepath.Join(data, "pg_documentdb_cursor_files")} {
+		if err := emptyDir(dir); err != nil {
+			return err
+		}
+	}
+	if !r.Archive {
+		return nil
+	}
+	signal := filepath.Join(data, "recovery.signal")
+	if err := os.WriteFile(signal, nil, 0o600); err != nil {
+		return err
+	}
+	return os.Chown(signal, UserID, UserID)
+}
+
+func emptyDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The values of DBState in PostgreSQL's control file that matter here.
+const stateInProduction = 6
+
+// controlState reads the state from the volume's control file: after the system identifier and two version numbers,
+// as in every version of PostgreSQL so far.
+func controlState(volume string) (uint32, error) {
+	const offset = 8 + 4 + 4
+	f, err := os.Open(filepath.Join(volume, dirData, "global", "pg_control"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	var b [4]byte
+	if _, err := f.ReadAt(b[:], offset); err != nil {
+		return 0, fmt.Errorf("read control file: %w", err)
+	}
+	return binary.LittleEndian.Uint32(b[:]), nil
+}
+
+// postmasterStatus reads what the postmaster says of itself: "starting", "ready" and so on, "" before it says anything.
+func postmasterStatus(volume string) string {
+	const statusLine = 7
+	b, err := os.ReadFile(filepath.Join(volume, dirData, "postmaster.pid"))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(string(b), "\n")
+	if len(lines) <= statusLine {
+		return ""
+	}
+	return strings.TrimSpace(lines[statusLine])
+}
