@@ -46,8 +46,10 @@ func TestOldEventsArePruned(t *testing.T) {
 	finished, cancel := client.Subscribe(river.EventKindJobCompleted)
 	defer cancel()
 	startClient(t, client)
-	if event := <-finished; event.Job.Kind != "prune_events" {
-		t.Fatalf("job %s completed, want prune_events", event.Job.Kind)
+	for event := range finished {
+		if event.Job.Kind == "prune_events" {
+			break
+		}
 	}
 	if events := must(s.Events(t.Context(), c.ID))(t); len(events) != 1 || events[0].Type != store.EventClusterCreate {
 		t.Fatalf("events after pruning: %+v", events)
