@@ -1,0 +1,27 @@
+// Package history keeps what is needed to bring back every moment of a cluster's last days, and answers "what do I need
+// to get to T".
+//
+// A cluster's history is a line of restore points and the write-ahead log (WAL) between them:
+//
+//	restore point   a marker commit, a checkpoint, then a snapshot of the live volume; recorded with
+//	                StartedAt    before the marker: every commit stamped later than this lies behind it or is the marker
+//	                MarkerLSN    the marker commit ends at or before it
+//	                CompletedAt  after the snapshot: no commit in the snapshot's own WAL is stamped later
+//	WAL archive     finished segments, moved from the volume by reflink: no byte is written twice
+//	live WAL        the source's own pg_wal, for the moments since the last finished segment
+//
+// To get to T: take the newest restore point with CompletedAt at or before T (PostgreSQL first replays all WAL that is inside a
+// snapshot and fails if T lies in it), and the WAL from there to the first commit stamped after T. That
+// commit must exist, or PostgreSQL never reaches its target and gives up: it is at or before the marker of the first restore point with
+// StartedAt after T; if there is none yet, a marker is written to the source now.
+//
+// Recovery stops at the first commit stamped after T. Stamps are taken before a commit enters the WAL, so they are not quite in
+// order; a commit that comes behind that one was not acknowledged before T, because its predecessor's stamp was later than T. So
+// the result holds every write acknowledged at or before T, and none that started after T.
+//
+// What grows: restore points and segments grow with what is written within the window, never with the size of the
+// data. Planning reads the restore points of one cluster; preparing a fork makes one reflink a segment between two of them.
+//
+// A cluster's archive and restore points are touched by one goroutine at a time: every method takes the cluster's lock. Callers must not
+// hold a connection's transaction open around these calls, nor call them for a volume whose node is being replaced.
+package history

@@ -1,0 +1,168 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tine/internal/storage"
+	"tine/internal/store"
+)
+
+// Records keeps restore points. *store.Store does.
+type Records interface {
+	AddRestorePoint(ctx context.Context, p store.RestorePoint) (store.RestorePoint, error)
+	RestorePoints(ctx context.Context, clusterID string) ([]store.RestorePoint, error)
+	DeleteRestorePoint(ctx context.Context, id int64) error
+}
+
+var _ Records = (*store.Store)(nil)
+
+// Defaults of Config.
+const (
+	DefaultBudget   = 64 << 20
+	DefaultInterval = time.Hour
+	DefaultWindow   = 7 * 24 * time.Hour
+)
+
+// Config says where history is kept and how much of it.
+type Config struct {
+	Pool    *storage.Pool
+	Records Records
+	Log     *slog.Logger
+
+	Budget   int64         // bytes of WAL after which the next restore point is due; 0 means DefaultBudget
+	Interval time.Duration // after which one is due if anything was written; 0 means DefaultInterval
+	Window   time.Duration // how far back a cluster can be forked; 0 means DefaultWindow
+
+	Now func() time.Time // must be the clock that the nodes have; nil means time.Now
+}
+
+// History is the history of all clusters in one pool. It is safe for concurrent use.
+type History struct {
+	cfg Config
+
+	mu struct {
+		sync.Mutex
+		clusters map[string]*sync.Mutex
+		last     map[string]store.RestorePoint // newest restore point, once it was looked up
+	}
+}
+
+// New returns the history in a pool.
+func New(cfg Config) *History {
+	if cfg.Budget == 0 {
+		cfg.Budget = DefaultBudget
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = DefaultInterval
+	}
+	if cfg.Window == 0 {
+		cfg.Window = DefaultWindow
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	h := &History{cfg: cfg}
+	h.mu.clusters = make(map[string]*sync.Mutex)
+	h.mu.last = make(map[string]store.RestorePoint)
+	return h
+}
+
+// Source is a cluster whose history is kept or read.
+type Source struct {
+	ClusterID string
+	Volume    string // name of the live volume in the pool
+	// Connect opens a connection to the running node as superuser. Nil says that the node is down.
+	Connect func(ctx context.Context) (*pgx.Conn, error)
+}
+
+// lock takes a cluster's lock and returns its release.
+func (h *History) lock(clusterID string) func() {
+	h.mu.Lock()
+	m := h.mu.clusters[clusterID]
+	if m == nil {
+		m = new(sync.Mutex)
+		h.mu.clusters[clusterID] = m
+	}
+	h.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// root is where the histories of all clusters are, below the pool.
+const root = "history"
+
+func (h *History) dir(clusterID string) string {
+	return filepath.Join(h.cfg.Pool.Path(), root, clusterID)
+}
+
+func (h *History) walDir(clusterID string) string { return filepath.Join(h.dir(clusterID), "wal") }
+
+func pointsDir(clusterID string) string { return root + "/" + clusterID + "/points" }
+
+// volumePath is where the source's live volume is.
+func (h *History) volumePath(src Source) string { return h.cfg.Pool.VolumePath(src.Volume) }
+
+// newest returns a cluster's newest restore point; ok is false if it has none.
+func (h *History) newest(ctx context.Context, clusterID string) (p store.RestorePoint, ok bool, err error) {
+	h.mu.Lock()
+	p, ok = h.mu.last[clusterID]
+	h.mu.Unlock()
+	if ok {
+		return p, true, nil
+	}
+	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+	if err != nil || len(points) == 0 {
+		return store.RestorePoint{}, false, err
+	}
+	p = points[len(points)-1]
+	h.remember(p)
+	return p, true, nil
+}
+
+func (h *History) remember(p store.RestorePoint) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.last[p.ClusterID] = p
+}
+
+func (h *History) forget(clusterID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.mu.last, clusterID)
+	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
+}
+
+// mark commits a transaction that changes nothing, and returns a position behind it. Its stamp is later than any moment
+// before the call. It costs the source one flush of a few bytes of WAL.
+func mark(ctx context.Context, conn *pgx.Conn) (lsn uint64, timeline int, err error) {
+	if _, err := conn.Exec(ctx, "SELECT pg_current_xact_id()", pgx.QueryExecModeExec); err != nil {
+		return 0, 0, fmt.Errorf("write marker: %w", err)
+	}
+	lsn, timeline, err = position(ctx, conn)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read marker: %w", err)
+	}
+	return lsn, timeline, nil
+}
+
+// position is where the node's next WAL record goes.
+func position(ctx context.Context, conn *pgx.Conn) (lsn uint64, timeline int, err error) {
+	var text, file string
+	row := conn.QueryRow(ctx, "SELECT l::text, pg_walfile_name(l) FROM pg_current_wal_insert_lsn() AS l", pgx.QueryExecModeExec)
+	if err := row.Scan(&text, &file); err != nil {
+		return 0, 0, fmt.Errorf("read WAL position: %w", err)
+	}
+	s, ok := parseSegment(file)
+	if !ok {
+		return 0, 0, fmt.Errorf("read WAL position: %q is no segment", file)
+	}
+	lsn, err = parseLSN(text)
+	return lsn, int(s.timeline), err
+}

@@ -1,0 +1,192 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tine/internal/engine"
+	"tine/internal/store"
+)
+
+// Take makes a restore point of a running cluster: marker, checkpoint, snapshot, record. When it returns nil, the cluster can be
+// forked at every moment from the returned CompletedAt on; on error at worst a snapshot is left, which Sweep removes.
+func (h *History) Take(ctx context.Context, src Source) (store.RestorePoint, error) {
+	return h.take(ctx, src, true)
+}
+
+// TakeFirst is Take without the checkpoint, for a node that has just recovered. Its snapshot brings everything that the node has
+// written to the disk, which Node.MakeDurable wants of it.
+func (h *History) TakeFirst(ctx context.Context, src Source) (store.RestorePoint, error) {
+	return h.take(ctx, src, false)
+}
+
+func (h *History) take(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
+	defer h.lock(src.ClusterID)()
+	p, err := h.snapshot(ctx, src, checkpoint)
+	if err != nil {
+		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
+	}
+	added, err := h.cfg.Records.AddRestorePoint(ctx, p)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = errors.Join(err, h.cfg.Pool.Delete(ctx, p.Volume))
+		}
+		return store.RestorePoint{}, err
+	}
+	h.remember(added)
+	return added, nil
+}
+
+func (h *History) snapshot(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
+	conn, err := src.Connect(ctx)
+	if err != nil {
+		return store.RestorePoint{}, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	p := store.RestorePoint{
+		ClusterID: src.ClusterID,
+		Volume:    pointsDir(src.ClusterID) + "/" + uuid.NewString(),
+		StartedAt: h.cfg.Now(),
+	}
+	if p.MarkerLSN, p.Timeline, err = mark(ctx, conn); err != nil {
+		return store.RestorePoint{}, err
+	}
+	if checkpoint {
+		if _, err := conn.Exec(ctx, "CHECKPOINT", pgx.QueryExecModeExec); err != nil {
+			return store.RestorePoint{}, fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	if p.RedoLSN, err = redo(ctx, conn); err != nil {
+		return store.RestorePoint{}, err
+	}
+	if err := h.cfg.Pool.Snapshot(ctx, src.Volume, p.Volume); err != nil {
+		return store.RestorePoint{}, err
+	}
+	// Stamps have microseconds; rounded down, the last commit of the snapshot could seem to be later than its end.
+	p.CompletedAt = h.cfg.Now().Truncate(time.Microsecond).Add(time.Microsecond)
+	if p.EndLSN, _, err = position(ctx, conn); err != nil {
+		return store.RestorePoint{}, err
+	}
+	return p, nil
+}
+
+// redo is where recovery of a copy of the node would begin.
+func redo(ctx context.Context, conn *pgx.Conn) (uint64, error) {
+	var text string
+	row := conn.QueryRow(ctx, "SELECT redo_lsn::text FROM pg_control_checkpoint()", pgx.QueryExecModeExec)
+	if err := row.Scan(&text); err != nil {
+		return 0, fmt.Errorf("read checkpoint: %w", err)
+	}
+	return parseLSN(text)
+}
+
+// quiet is how much WAL a node may write between two restore points by itself: checkpoints, markers and running
+// transactions, but not the first change of any page.
+const quiet = 2 << 10
+
+// Due says whether the next restore point should be taken: when the WAL since the last one reaches the budget, or when the interval is
+// over and anything was written. It costs one listing of the node's WAL directory, and a question to the node once an interval.
+func (h *History) Due(ctx context.Context, src Source) (bool, error) {
+	last, ok, err := h.newest(ctx, src.ClusterID)
+	if err != nil || !ok {
+		return err == nil, err
+	}
+	written, err := h.newestSegment(src, uint32(last.Timeline))
+	if err != nil {
+		return false, err
+	}
+	if since := int64(written+1)*segmentSize - int64(last.RedoLSN); since >= h.cfg.Budget+segmentSize {
+		return true, nil
+	}
+	if h.cfg.Now().Sub(last.StartedAt) < h.cfg.Interval {
+		return false, nil
+	}
+	return h.wroteSince(ctx, src, last)
+}
+
+func (h *History) wroteSince(ctx context.Context, src Source, last store.RestorePoint) (bool, error) {
+	conn, err := src.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	lsn, _, err := position(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	if lsn > last.EndLSN+quiet {
+		return true, nil
+	}
+	// Nothing was: ask again after another interval.
+	last.StartedAt = h.cfg.Now()
+	h.remember(last)
+	return false, nil
+}
+
+// newestSegment is the number of the segment that the node writes to, or the one after it if that is made already.
+func (h *History) newestSegment(src Source, timeline uint32) (uint64, error) {
+	entries, err := os.ReadDir(engine.WALDir(h.volumePath(src)))
+	if err != nil {
+		return 0, fmt.Errorf("list WAL of cluster %s: %w", src.ClusterID, err)
+	}
+	var newest uint64
+	for _, e := range entries {
+		if s, ok := parseSegment(e.Name()); ok && s.timeline == timeline {
+			newest = max(newest, s.number)
+		}
+	}
+	return newest, nil
+}
+
+// Prune deletes the restore points and the WAL that no moment of the window needs. It can be interrupted anywhere and repeated.
+func (h *History) Prune(ctx context.Context, clusterID string) error {
+	defer h.lock(clusterID)()
+	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+	if err != nil {
+		return err
+	}
+	old := expired(points, h.cfg.Now().Add(-h.cfg.Window))
+	for _, p := range old {
+		// The record first: a restore point that is recorded must exist.
+		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
+			return err
+		}
+		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
+			return fmt.Errorf("prune history of cluster %s: %w", clusterID, err)
+		}
+	}
+	if len(points) == len(old) {
+		return nil
+	}
+	oldest := points[len(old)]
+	return h.pruneWAL(clusterID, segmentOf(oldest.Timeline, oldest.MarkerLSN))
+}
+
+// pruneWAL deletes the segments before the first one that is needed.
+func (h *History) pruneWAL(clusterID string, needed segment) error {
+	dir := h.walDir(clusterID)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("prune WAL of cluster %s: %w", clusterID, err)
+	}
+	for _, e := range entries {
+		s, ok := parseSegment(e.Name())
+		if !ok || s.timeline > needed.timeline || s.timeline == needed.timeline && s.number >= needed.number {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("prune WAL of cluster %s: %w", clusterID, err)
+		}
+	}
+	return nil
+}
