@@ -1,0 +1,108 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// lock makes the container's directory if it is missing and locks it, until the returned file and all that inherited
+// it are closed.
+func (r *Runtime) lock(ctx context.Context, id string) (*os.File, error) {
+	for {
+		dir, err := openBundle(r.bundle(id))
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(ctx, dir); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", dir.Name(), err)
+		}
+		// The one who held it may have removed the directory: a lock on that is worth nothing.
+		if same, err := isStill(dir, r.bundle(id)); same || err != nil {
+			return dir, err
+		}
+		_ = dir.Close()
+	}
+}
+
+func openBundle(path string) (*os.File, error) {
+	for {
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		dir, err := os.Open(path)
+		if !errors.Is(err, fs.ErrNotExist) { // removed in between
+			return dir, err
+		}
+	}
+}
+
+func isStill(f *os.File, path string) (bool, error) {
+	opened, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	now, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, now), err
+}
+
+// flock locks f, which it closes if ctx ends first.
+func flock(ctx context.Context, f *os.File) error {
+	locked := make(chan error, 1)
+	go func() {
+		for {
+			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+			if !errors.Is(err, unix.EINTR) {
+				locked <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-locked:
+		return err
+	case <-ctx.Done():
+		// The goroutine still uses the descriptor; it ends with the runc that holds the lock.
+		go func() {
+			<-locked
+			_ = f.Close()
+		}()
+		return ctx.Err()
+	}
+}
+
+func writeBundle(dir string, spec *specs.Spec) error {
+	text, err := json.MarshalIndent(spec, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600)
+}
+
+// lastMessage returns the last error in runc's log.
+func lastMessage(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "no message"
+	}
+	defer func() { _ = f.Close() }()
+	last := "no message"
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Level == "error" {
+			last = entry.Msg
+		}
+	}
+	return last
+}
