@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tine/internal/gateway/mongoerr"
+	"tine/internal/gateway/wire"
+)
+
+const (
+	// cursorSweep is how often idle cursors are looked for.
+	cursorSweep = time.Minute
+	// acceptPause is how long the listener rests after an error such as too many open files.
+	acceptPause = 100 * time.Millisecond
+	// maxRefusals is how many connections over the limit are told so at a time; more are just closed.
+	maxRefusals = 16
+)
+
+// cluster serves one cluster.
+type cluster struct {
+	spec     Cluster
+	version  version
+	host     string // advertised host:port
+	log      *slog.Logger
+	clock    func() time.Time
+	listener net.Listener
+	started  time.Time
+
+	commands map[string]command
+	node     *node
+	scram    *credentials
+	cursors  *cursors
+	replies  *replies
+
+	cancel   context.CancelFunc // ends the commands that run
+	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
+	refusals chan struct{}
+	lastID   atomic.Int32 // of connections
+
+	mu struct {
+		sync.Mutex
+		conns   map[*conn]struct{}
+		closing bool
+	}
+}
+
+func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listener) *cluster {
+	c := &cluster{
+		spec:     spec,
+		version:  v,
+		host:     host,
+		log:      cfg.Log.With(slog.String("cluster_id", spec.ID)),
+		clock:    cfg.Clock,
+		listener: ln,
+		started:  cfg.Clock(),
+		commands: commandTable(),
+		node:     newNode(spec.SocketDir),
+		cursors:  newCursors(cfg.Clock, maxCursors),
+		replies:  newReplies(maxSessions, maxReplyBytes),
+		refusals: make(chan struct{}, maxRefusals),
+	}
+	c.scram = newCredentials(c.node)
+	c.mu.conns = map[*conn]struct{}{}
+	return c
+}
+
+// start begins to accept. ctx is the parent of every command's context.
+func (c *cluster) start(ctx context.Context) {
+	ctx, c.cancel = context.WithCancel(ctx)
+	c.wg.Go(func() { c.accept(ctx) })
+	c.wg.Go(func() { c.sweep(ctx) })
+}
+
+// stop cancels what runs and waits for its end.
+func (c *cluster) stop() {
+	c.cancel()
+	c.closeAll(true)
+	c.wg.Wait()
+	c.node.close()
+}
+
+// drain lets running commands end, until ctx does, then stops.
+func (c *cluster) drain(ctx context.Context) {
+	c.closeAll(false)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.awaitConns()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	c.stop()
+	<-done
+}
+
+// awaitConns returns when no connection is left.
+func (c *cluster) awaitConns() {
+	c.mu.Lock()
+	conns := make([]*conn, 0, len(c.mu.conns))
+	for conn := range c.mu.conns {
+		conns = append(conns, conn)
+	}
+	c.mu.Unlock()
+	for _, conn := range conns {
+		<-conn.done
+	}
+}
+
+// closeAll closes the listener and the connections: those that run a command after it, unless now is set.
+func (c *cluster) closeAll(now bool) {
+	if err := c.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		c.log.Warn("close listener", slog.Any("error", err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.closing = true
+	for conn := range c.mu.conns {
+		conn.close(now)
+	}
+}
+
+func (c *cluster) accept(ctx context.Context) {
+	for {
+		nc, err := c.listener.Accept()
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.log.Warn("accept connection", slog.Any("error", err))
+			pause(ctx, acceptPause)
+			continue
+		}
+		c.admit(ctx, nc)
+	}
+}
+
+// admit serves a new connection, or refuses it if the cluster has as many as it may.
+func (c *cluster) admit(ctx context.Context, nc net.Conn) {
+	conn := newConn(c, nc, c.lastID.Add(1))
+	if !c.add(conn) {
+		c.refuse(nc)
+		return
+	}
+	c.wg.Go(func() {
+		defer c.forget(conn)
+		conn.serve(ctx)
+	})
+}
+
+func (c *cluster) add(conn *conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.closing || c.spec.MaxConnections > 0 && len(c.mu.conns) >= c.spec.MaxConnections {
+		return false
+	}
+	c.mu.conns[conn] = struct{}{}
+	return true
+}
+
+func (c *cluster) forget(conn *conn) {
+	c.mu.Lock()
+	delete(c.mu.conns, conn)
+	c.mu.Unlock()
+	close(conn.done)
+}
+
+func (c *cluster) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.mu.conns)
+}
+
+// refuse answers the first message of a connection over the limit with the reason, so that the user can read it in the driver's
+// error instead of "connection reset". A few at a time: whoever floods gets a closed connection.
+func (c *cluster) refuse(nc net.Conn) {
+	select {
+	case c.refusals <- struct{}{}:
+	default:
+		_ = nc.Close()
+		return
+	}
+	c.wg.Go(func() {
+		defer func() { <-c.refusals }()
+		defer func() { _ = nc.Close() }()
+		_ = nc.SetDeadline(time.Now().Add(refusalTimeout))
+		frame, err := wire.ReadFrame(nc, preAuthMessage)
+		if err != nil {
+			return
+		}
+		limit := mongoerr.New(mongoerr.IngressConnectionLimitReached,
+			"the cluster has as many connections as its plan allows (%d)", c.spec.MaxConnections)
+		_ = writeReply(nc, frame, limit.Document())
+	})
+}
+
+// sweep forgets idle cursors.
+func (c *cluster) sweep(ctx context.Context) {
+	tick := time.NewTicker(cursorSweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.cursors.expire() // the engine removes their files itself, after the same time
+		}
+	}
+}
+
+// pause waits for d or the end of ctx, whichever comes first, and reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+)
+
+// handler runs a command whose user may run it. The reply it returns is a complete one; errors become replies in one place.
+type handler func(ctx context.Context, c *conn, r *request) (bsoncore.Document, error)
+
+// command is a row of the command table.
+type command struct {
+	privilege privilege
+	changes   bool // writes to a database, so that system databases are out of bounds
+	retried   bool // a write that drivers number and repeat
+	run       handler
+}
+
+// commandTable is every command there is, under every spelling that clients use.
+func commandTable() map[string]command {
+	return map[string]command{
+		// handshake and log-in
+		"hello":        {privilege: handshake, run: hello},
+		"isMaster":     {privilege: handshake, run: hello},
+		"ismaster":     {privilege: handshake, run: hello},
+		"saslStart":    {privilege: handshake, run: saslStart},
+		"saslContinue": {privilege: handshake, run: saslContinue},
+		"logout":       {privilege: handshake, run: logout},
+
+		// what MongoDB, too, answers to anybody
+		"ping":             {privilege: handshake, run: ping},
+		"buildInfo":        {privilege: handshake, run: buildInfo},
+		"buildinfo":        {privilege: handshake, run: buildInfo},
+		"connectionStatus": {privilege: handshake, run: connectionStatus},
+		"whatsmyuri":       {privilege: handshake, run: whatsmyuri},
+		"endSessions":      {privilege: handshake, run: endSessions},
+
+		// sessions
+		"startSession":    {privilege: userless, run: startSession},
+		"refreshSessions": {privilege: userless, run: acknowledge},
+		"killSessions":    {privilege: userless, run: acknowledge},
+
+		// writes
+		"insert":        {privilege: write, changes: true, retried: true, run: insert},
+		"update":        {privilege: write, changes: true, retried: true, run: update},
+		"delete":        {privilege: write, changes: true, retried: true, run: remove},
+		"findAndModify": {privilege: write, changes: true, retried: true, run: findAndModify},
+		"findandmodify": {privilege: write, changes: true, retried: true, run: findAndModify},
+
+		// reads and cursors
+		"find":        {privilege: read, run: findDocuments},
+		"aggregate":   {privilege: read, run: aggregate},
+		"count":       {privilege: read, run: count},
+		"distinct":    {privilege: read, run: distinct},
+		"getMore":     {privilege: userless, run: getMore},     // the cursor has an owner
+		"killCursors": {privilege: userless, run: killCursors}, // the same
+
+		// databases, collections and indexes
+		"create":          {privilege: define, changes: true, run: create},
+		"drop":            {privilege: define, changes: true, run: drop},
+		"createIndexes":   {privilege: define, changes: true, run: createIndexes},
+		"dropIndexes":     {privilege: define, changes: true, run: dropIndexes},
+		"deleteIndexes":   {privilege: define, changes: true, run: dropIndexes},
+		"dropDatabase":    {privilege: administer, changes: true, run: dropDatabase},
+		"listDatabases":   {privilege: userless, run: listDatabases}, // shows what the user may see
+		"listCollections": {privilege: inspect, run: listCollections},
+		"listIndexes":     {privilege: inspect, run: listIndexes},
+
+		// about the server
+		"getParameter": {privilege: userless, run: getParameter},
+		"getLog":       {privilege: userless, run: getLog},
+		"hostInfo":     {privilege: userless, run: hostInfo},
+		"serverStatus": {privilege: userless, run: serverStatus},
+		"listCommands": {privilege: userless, run: listCommands},
+	}
+}

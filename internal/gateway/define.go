@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+const (
+	sqlCreate        = "SELECT documentdb_api.create_collection_view($1, $2::bytea)::bytea"
+	sqlDrop          = "SELECT documentdb_api.drop_collection($1, $2)"
+	sqlDropDatabase  = "SELECT documentdb_api.drop_database($1)"
+	sqlListDatabases = "SELECT documentdb_api.list_databases($1::bytea)::bytea"
+)
+
+func create(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	return c.document(ctx, r, sqlCreate, r.spec())
+}
+
+func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	coll, err := r.collection()
+	if err != nil {
+		return nil, err
+	}
+	var existed bool
+	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlDrop, []any{r.db, coll}, &existed); err != nil {
+		return nil, err
+	}
+	if !existed {
+		return nil, mongoerr.New(mongoerr.NamespaceNotFound, "ns not found")
+	}
+	return marshal(bson.D{{Key: "ns", Value: r.db + "." + coll}, {Key: "ok", Value: 1.0}})
+}
+
+func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if err := c.cluster.node.exec(ctx, asUser(c.user), sqlDropDatabase, r.db); err != nil {
+		return nil, err
+	}
+	return marshal(bson.D{{Key: "dropped", Value: r.db}, {Key: "ok", Value: 1.0}})
+}
+
+func listCollections(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	return c.firstPage(ctx, r, sqlListCollections, r.spec())
+}
+
+// listDatabases shows a user the databases on which it may do anything.
+func listDatabases(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if r.db != adminDatabase {
+		return nil, mongoerr.New(mongoerr.Unauthorized, "listDatabases may only be run against the admin database.")
+	}
+	var reply []byte
+	spec := r.spec("authorizedDatabases")
+	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlListDatabases, []any{[]byte(spec)}, &reply); err != nil {
+		return nil, err
+	}
+	fs, err := fields(reply)
+	if err != nil {
+		return nil, err
+	}
+	all, err := subFields(find(fs, "databases"))
+	if err != nil {
+		return nil, err
+	}
+	seen := make([][]byte, 0, len(all))
+	for _, db := range all {
+		about, err := subFields(db.value)
+		if err != nil {
+			return nil, err
+		}
+		if name, _ := find(about, "name").StringValueOK(); c.grants.sees(name) {
+			seen = append(seen, db.value.Data)
+		}
+	}
+	return build(fs, []string{"databases"}, func(dst []byte) []byte { return appendDocuments(dst, "databases", seen) }), nil
+}

@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+// dispatch runs a command, if there is such a command and the connection's user may run it.
+func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, error) {
+	cmd, err := c.admit(r)
+	if err != nil {
+		return nil, err
+	}
+	if cmd.retried && r.hasTxn && r.session != nil {
+		return c.once(ctx, cmd, r)
+	}
+	return cmd.run(ctx, c, r)
+}
+
+// admit finds the command and decides whether it may run. Nothing has been done for the command yet.
+func (c *conn) admit(r *request) (command, error) {
+	cmd, known := c.cluster.commands[r.command]
+	switch {
+	case r.command != "" && !known:
+		return command{}, mongoerr.New(mongoerr.CommandNotFound, "no such command: '%s'", r.command)
+	case r.invalid != nil:
+		return command{}, r.invalid
+	case r.legacy && !isHello(r.command):
+		return command{}, mongoerr.New(mongoerr.UnsupportedOpQueryCommand,
+			"Unsupported OP_QUERY command: %s. The client driver may require an upgrade.", r.command)
+	case cmd.privilege > handshake && c.user == "":
+		return command{}, mongoerr.New(mongoerr.Unauthorized, "Command %s requires authentication", r.command)
+	case !c.grants.allow(cmd.privilege, r.db):
+		return command{}, notAuthorized(r.db, r.command)
+	case r.inTxn:
+		return command{}, mongoerr.New(mongoerr.IllegalOperation, "transactions are not supported yet")
+	case cmd.changes && isSystemDatabase(r.db):
+		return command{}, mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", r.db)
+	default:
+		return cmd, nil
+	}
+}
+
+func notAuthorized(db, command string) error {
+	return mongoerr.New(mongoerr.Unauthorized, "not authorized on %s to execute command %s", db, command)
+}
+
+// isSystemDatabase reports whether db is one of those that a MongoDB server keeps for itself. The engine knows no such
+// difference.
+func isSystemDatabase(db string) bool {
+	switch db {
+	case adminDatabase, "local", "config", "$external":
+		return true
+	default:
+		return false
+	}
+}
+
+// once runs a numbered write, or answers its repetition with the reply that the first one had.
+func (c *conn) once(ctx context.Context, cmd command, r *request) (bsoncore.Document, error) {
+	return c.cluster.replies.once(ctx, c.user, r.session, r.txnNumber, func() (bsoncore.Document, bool, error) {
+		doc, err := cmd.run(ctx, c, r)
+		return doc, err == nil || errors.Is(err, errUnknownOutcome) || ctx.Err() != nil, err
+	})
+}

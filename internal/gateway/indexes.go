@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+const (
+	sqlCreateIndexes = "SELECT retval::bytea, ok, requests::bytea FROM documentdb_api.create_indexes_background($1, $2::bytea)"
+	sqlBuildIndex    = "CALL documentdb_api_internal.build_index_concurrently(1)"
+	sqlIndexStatus   = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
+	sqlDropIndexes   = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
+
+	// firstBuildPause and lastBuildPause are the pauses between two looks at an index that somebody else builds.
+	firstBuildPause = 5 * time.Millisecond
+	lastBuildPause  = 500 * time.Millisecond
+)
+
+// asBuilder is the login for index builds; the user's right to order one has been checked by then.
+func asBuilder() login { return login{user: indexLogin} }
+
+// createIndexes queues indexes and returns when they are built.
+func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	spec, err := indexSpec(r)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		reply, requests []byte
+		accepted        bool
+	)
+	err = c.cluster.node.queryRow(ctx, asBuilder(), sqlCreateIndexes, []any{r.db, []byte(spec)}, &reply, &accepted, &requests)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := flatten(reply)
+	if err != nil {
+		return nil, err
+	}
+	if len(requests) > 0 && !isEmptyDocument(bsoncore.Value{Type: bsoncore.TypeEmbeddedDocument, Data: requests}) {
+		if err := c.awaitIndexes(ctx, requests); err != nil {
+			return nil, err
+		}
+	}
+	return flat, nil
+}
+
+// awaitIndexes builds what is queued until what was requested is built. No one else does: the engine's own workers, which
+// look every two seconds, are off.
+func (c *conn) awaitIndexes(ctx context.Context, requests []byte) error {
+	wait := firstBuildPause
+	for {
+		if err := c.cluster.node.exec(ctx, asBuilder(), sqlBuildIndex); err != nil {
+			return err
+		}
+		var (
+			status       []byte
+			ok, complete bool
+		)
+		err := c.cluster.node.queryRow(ctx, asBuilder(), sqlIndexStatus, []any{requests}, &status, &ok, &complete)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return indexFailure(status)
+		}
+		if complete {
+			return nil
+		}
+		if !pause(ctx, wait) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, lastBuildPause)
+	}
+}
+
+// flatten takes the reply out of the envelope that a sharded cluster would need, and returns a failure as an error.
+func flatten(reply bsoncore.Document) (bsoncore.Document, error) {
+	fs, err := fields(reply)
+	if err != nil {
+		return nil, err
+	}
+	shards, err := subFields(find(fs, "raw"))
+	if err != nil {
+		return reply, nil
+	}
+	inner, err := subFields(find(shards, "defaultShard"))
+	if err != nil {
+		return reply, nil
+	}
+	if has(find(inner, "code")) {
+		return nil, packedFailure(inner)
+	}
+	return build(inner, []string{"ok"}, appendOK), nil
+}
+
+func indexFailure(status bsoncore.Document) error {
+	fs, err := fields(status)
+	if err != nil {
+		return err
+	}
+	if has(find(fs, "raw")) {
+		_, err := flatten(status)
+		return err
+	}
+	return packedFailure(fs)
+}
+
+// packedFailure reads an error whose code is a packed state.
+func packedFailure(fs []field) error {
+	packed, _ := asInt64(find(fs, "code"))
+	message, _ := find(fs, "errmsg").StringValueOK()
+	return mongoerr.FromState(mongoerr.Unpack(int32(packed)), message, nil)
+}
+
+func appendOK(dst []byte) []byte { return bsoncore.AppendDoubleElement(dst, "ok", 1) }
+
+// indexSpec is the command with wildcard indexes marked as unordered: as ordered ones they break $elemMatch and
+// $graphLookup on their collection.
+func indexSpec(r *request) (bsoncore.Document, error) {
+	list, err := subFields(r.field("indexes"))
+	if err != nil {
+		return r.spec("commitQuorum"), nil // the engine says what is wrong
+	}
+	specs := make([][]byte, 0, len(list))
+	for _, f := range list {
+		index, err := subFields(f.value)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, unordered(index, f.value.Data))
+	}
+	return r.specWith(func(dst []byte) []byte { return appendDocuments(dst, "indexes", specs) }, "indexes", "commitQuorum"), nil
+}
+
+func unordered(index []field, raw []byte) []byte {
+	key, err := subFields(find(index, "key"))
+	if err != nil || !hasWildcard(key) {
+		return raw
+	}
+	return build(index, []string{"storageEngine"}, func(dst []byte) []byte {
+		off := bsoncore.AppendBooleanElement(nil, "enableOrderedIndex", false)
+		return bsoncore.BuildDocumentElement(dst, "storageEngine", off)
+	})
+}
+
+func hasWildcard(key []field) bool {
+	for _, f := range key {
+		if f.key == "$**" || strings.HasSuffix(f.key, ".$**") {
+			return true
+		}
+	}
+	return false
+}
+
+func listIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	return c.firstPage(ctx, r, sqlListIndexes, r.spec())
+}
+
+func dropIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	coll, err := r.collection()
+	if err != nil {
+		return nil, err
+	}
+	spec := r.spec()
+	if r.command != "dropIndexes" {
+		spec = r.specWith(nil, r.command)
+		fs := []field{{raw: bsoncore.AppendStringElement(nil, "dropIndexes", coll), key: "dropIndexes"}}
+		rest, err := fields(spec)
+		if err != nil {
+			return nil, err
+		}
+		spec = build(append(fs, rest...), nil, nil)
+	}
+	var reply []byte
+	// A CALL cannot cast what it returns; in the binary format it is BSON.
+	args := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}, r.db, []byte(spec)}
+	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlDropIndexes, args, &reply); err != nil {
+		return nil, err
+	}
+	fs, err := fields(reply)
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := asInt64(find(fs, "nIndexesWas")); ok {
+		return marshal(bson.D{{Key: "nIndexesWas", Value: int32(n)}, {Key: "ok", Value: 1.0}})
+	}
+	return reply, nil
+}

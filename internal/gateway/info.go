@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+// getParameter knows the one parameter that clients ask for when they connect.
+func getParameter(_ context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	const fcv = "featureCompatibilityVersion"
+	star, _ := r.target.StringValueOK()
+	if star != "*" && !has(r.field(fcv)) {
+		return nil, mongoerr.New(mongoerr.InvalidOptions, "no option found to get")
+	}
+	return marshal(bson.D{
+		{Key: fcv, Value: bson.D{{Key: "version", Value: c.cluster.version.feature()}}},
+		{Key: "ok", Value: 1.0},
+	})
+}
+
+// getLog has logs by MongoDB's names, and nothing in them: the host's logs are not the client's.
+func getLog(_ context.Context, _ *conn, r *request) (bsoncore.Document, error) {
+	switch name, _ := r.target.StringValueOK(); name {
+	case "*":
+		return marshal(bson.D{{Key: "names", Value: bson.A{"global", "startupWarnings"}}, {Key: "ok", Value: 1.0}})
+	case "global", "startupWarnings":
+		return marshal(bson.D{
+			{Key: "totalLinesWritten", Value: int32(0)},
+			{Key: "log", Value: bson.A{}},
+			{Key: "ok", Value: 1.0},
+		})
+	default:
+		return nil, mongoerr.New(mongoerr.InternalError, "no RamLog named: %s", name)
+	}
+}
+
+// hostInfo says no more of the machine than a user of a managed cluster may know.
+func hostInfo(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
+	return marshal(bson.D{
+		{Key: "system", Value: bson.D{
+			{Key: "currentTime", Value: c.cluster.clock()},
+			{Key: "hostname", Value: c.cluster.host},
+			{Key: "cpuAddrSize", Value: int32(64)},
+			{Key: "cpuArch", Value: runtime.GOARCH},
+		}},
+		{Key: "os", Value: bson.D{{Key: "type", Value: "Linux"}, {Key: "name", Value: "Linux"}, {Key: "version", Value: ""}}},
+		{Key: "extra", Value: bson.D{}},
+		{Key: "ok", Value: 1.0},
+	})
+}
+
+func serverStatus(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
+	cl := c.cluster
+	now, open := cl.clock(), cl.connections()
+	connections := bson.D{{Key: "current", Value: int32(open)}}
+	if limit := cl.spec.MaxConnections; limit > 0 {
+		connections = append(connections, bson.E{Key: "available", Value: int32(limit - open)})
+	}
+	connections = append(connections, bson.E{Key: "totalCreated", Value: cl.lastID.Load()})
+	return marshal(bson.D{
+		{Key: "host", Value: cl.host},
+		{Key: "version", Value: cl.version.String()},
+		{Key: "process", Value: "mongod"},
+		{Key: "pid", Value: int64(os.Getpid())},
+		{Key: "uptime", Value: cl.uptime().Seconds()},
+		{Key: "uptimeMillis", Value: cl.uptime().Milliseconds()},
+		{Key: "localTime", Value: now},
+		{Key: "connections", Value: connections},
+		{Key: "metrics", Value: bson.D{{Key: "cursor", Value: bson.D{
+			{Key: "open", Value: bson.D{{Key: "total", Value: int64(cl.cursors.count())}}},
+		}}}},
+		{Key: "repl", Value: bson.D{
+			{Key: "setName", Value: cl.spec.Name},
+			{Key: "isWritablePrimary", Value: true},
+			{Key: "secondary", Value: false},
+			{Key: "hosts", Value: bson.A{cl.host}},
+			{Key: "primary", Value: cl.host},
+			{Key: "me", Value: cl.host},
+		}},
+		{Key: "ok", Value: 1.0},
+	})
+}
+
+func listCommands(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
+	commands := bson.D{}
+	for _, name := range slices.Sorted(maps.Keys(c.cluster.commands)) {
+		commands = append(commands, bson.E{Key: name, Value: bson.D{
+			{Key: "help", Value: ""},
+			{Key: "requiresAuth", Value: c.cluster.commands[name].privilege > handshake},
+			{Key: "secondaryOk", Value: false},
+			{Key: "adminOnly", Value: false},
+		}})
+	}
+	return marshal(bson.D{{Key: "commands", Value: commands}, {Key: "ok", Value: 1.0}})
+}

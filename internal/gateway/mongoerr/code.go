@@ -1,0 +1,233 @@
+package mongoerr
+
+import "strconv"
+
+// Code is a MongoDB error code.
+type Code int32
+
+// The codes that the gateway itself uses.
+const (
+	InternalError                 Code = 1
+	BadValue                      Code = 2
+	FailedToParse                 Code = 9
+	UserNotFound                  Code = 11
+	Unauthorized                  Code = 13
+	TypeMismatch                  Code = 14
+	ProtocolError                 Code = 17
+	AuthenticationFailed          Code = 18
+	IllegalOperation              Code = 20
+	LockTimeout                   Code = 24
+	NamespaceNotFound             Code = 26
+	CursorNotFound                Code = 43
+	ExceededTimeLimit             Code = 50
+	CommandNotFound               Code = 59
+	InvalidOptions                Code = 72
+	InvalidNamespace              Code = 73
+	WriteConflict                 Code = 112
+	CommandNotSupported           Code = 115
+	CursorInUse                   Code = 143
+	ExceededMemoryLimit           Code = 146
+	PrimarySteppedDown            Code = 189
+	CannotBuildIndexKeys          Code = 201
+	TransactionTooOld             Code = 225
+	NoSuchTransaction             Code = 251
+	TooManyLogicalSessions        Code = 261
+	APIVersionError               Code = 322
+	MechanismUnavailable          Code = 334
+	UnsupportedOpQueryCommand     Code = 352
+	NotWritablePrimary            Code = 10107
+	BSONObjectTooLarge            Code = 10334
+	DuplicateKey                  Code = 11000
+	Interrupted                   Code = 11601
+	InterruptedDueToReplState     Code = 11602
+	OutOfDiskSpace                Code = 14031
+	MissingField                  Code = 40414
+	UnknownField                  Code = 40415
+	AlreadyExists                 Code = 51003
+	AlreadyAuthenticated          Code = 5626501
+	NamespaceExists               Code = 48
+	OperationNotSupportedInTxn    Code = 263
+	DocumentFailedValidation      Code = 121
+	IngressConnectionLimitReached Code = 462
+)
+
+// String is the name MongoDB gives the code: codeName in its replies. Codes without a name of their own are called
+// after the place that raises them, "Location" and the number.
+func (c Code) String() string {
+	if name := codeName(c); name != "" {
+		return name
+	}
+	return "Location" + strconv.Itoa(int(c))
+}
+
+// codeName is a switch and not a map, so that the package has no mutable state.
+func codeName(c Code) string { //nolint:gocyclo // a table
+	switch c {
+	case InternalError:
+		return "InternalError"
+	case BadValue:
+		return "BadValue"
+	case 5:
+		return "GraphContainsCycle"
+	case 6:
+		return "HostUnreachable"
+	case FailedToParse:
+		return "FailedToParse"
+	case UserNotFound:
+		return "UserNotFound"
+	case Unauthorized:
+		return "Unauthorized"
+	case TypeMismatch:
+		return "TypeMismatch"
+	case 15:
+		return "Overflow"
+	case 16:
+		return "InvalidLength"
+	case ProtocolError:
+		return "ProtocolError"
+	case AuthenticationFailed:
+		return "AuthenticationFailed"
+	case IllegalOperation:
+		return "IllegalOperation"
+	case 23:
+		return "AlreadyInitialized"
+	case LockTimeout:
+		return "LockTimeout"
+	case NamespaceNotFound:
+		return "NamespaceNotFound"
+	case 27:
+		return "IndexNotFound"
+	case 28:
+		return "PathNotViable"
+	case 31:
+		return "RoleNotFound"
+	case 34:
+		return "CannotBackfillArray"
+	case 40:
+		return "ConflictingUpdateOperators"
+	case CursorNotFound:
+		return "CursorNotFound"
+	case NamespaceExists:
+		return "NamespaceExists"
+	case ExceededTimeLimit:
+		return "MaxTimeMSExpired"
+	case 52:
+		return "DollarPrefixedFieldName"
+	case 53:
+		return "InvalidIdField"
+	case 54:
+		return "NotSingleValueField"
+	case 56:
+		return "EmptyFieldName"
+	case 57:
+		return "DottedFieldName"
+	case CommandNotFound:
+		return "CommandNotFound"
+	case 61:
+		return "ShardKeyNotFound"
+	case 66:
+		return "ImmutableField"
+	case 67:
+		return "CannotCreateIndex"
+	case 68:
+		return "IndexAlreadyExists"
+	case InvalidOptions:
+		return "InvalidOptions"
+	case InvalidNamespace:
+		return "InvalidNamespace"
+	case 85:
+		return "IndexOptionsConflict"
+	case 86:
+		return "IndexKeySpecsConflict"
+	case 91:
+		return "ShutdownInProgress"
+	case 111:
+		return "NotExactValueField"
+	case WriteConflict:
+		return "WriteConflict"
+	case CommandNotSupported:
+		return "CommandNotSupported"
+	case 117:
+		return "ConflictingOperationInProgress"
+	case 118:
+		return "NamespaceNotSharded"
+	case DocumentFailedValidation:
+		return "DocumentValidationFailure"
+	case 133:
+		return "FailedToSatisfyReadPreference"
+	case CursorInUse:
+		return "CursorInUse"
+	case ExceededMemoryLimit:
+		return "ExceededMemoryLimit"
+	case 159:
+		return "DurationOverflow"
+	case 165:
+		return "ViewDepthLimitExceeded"
+	case 166:
+		return "CommandNotSupportedOnView"
+	case 167:
+		return "OptionNotSupportedOnView"
+	case 181:
+		return "AmbiguousIndexKeyPattern"
+	case 186:
+		return "ClientMetadataCannotBeMutated"
+	case PrimarySteppedDown:
+		return "PrimarySteppedDown"
+	case 197:
+		return "InvalidIndexSpecificationOption"
+	case CannotBuildIndexKeys:
+		return "CannotBuildIndexKeys"
+	case 224:
+		return "QueryFeatureNotAllowed"
+	case TransactionTooOld:
+		return "TransactionTooOld"
+	case 232:
+		return "MaxSubPipelineDepthExceeded"
+	case 241:
+		return "ConversionFailure"
+	case NoSuchTransaction:
+		return "NoSuchTransaction"
+	case 256:
+		return "TransactionCommitted"
+	case TooManyLogicalSessions:
+		return "TooManyLogicalSessions"
+	case OperationNotSupportedInTxn:
+		return "OperationNotSupportedInTransaction"
+	case 276:
+		return "IndexBuildAborted"
+	case 291:
+		return "NoQueryExecutionPlans"
+	case APIVersionError:
+		return "APIVersionError"
+	case MechanismUnavailable:
+		return "MechanismUnavailable"
+	case UnsupportedOpQueryCommand:
+		return "UnsupportedOpQueryCommand"
+	case 361:
+		return "CollectionUUIDMismatch"
+	case 391:
+		return "ReauthenticationRequired"
+	case IngressConnectionLimitReached:
+		return "IngressRequestRateLimitExceeded"
+	case NotWritablePrimary:
+		return "NotWritablePrimary"
+	case BSONObjectTooLarge:
+		return "BSONObjectTooLarge"
+	case DuplicateKey:
+		return "DuplicateKey"
+	case Interrupted:
+		return "Interrupted"
+	case InterruptedDueToReplState:
+		return "InterruptedDueToReplStateChange"
+	case 12587:
+		return "BackgroundOperationInProgressForNamespace"
+	case 13297:
+		return "DatabaseDifferCase"
+	case 13113:
+		return "MergeStageNoMatchingDocument"
+	case OutOfDiskSpace:
+		return "OutOfDiskSpace"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+const (
+	sqlFind            = firstPageColumns + "documentdb_api.find_cursor_first_page($1, $2::bytea, $3)"
+	sqlAggregate       = firstPageColumns + "documentdb_api.aggregate_cursor_first_page($1, $2::bytea, $3)"
+	sqlListCollections = firstPageColumns + "documentdb_api.list_collections_cursor_first_page($1, $2::bytea, $3)"
+	sqlListIndexes     = firstPageColumns + "documentdb_api.list_indexes_cursor_first_page($1, $2::bytea, $3)"
+	firstPageColumns   = "SELECT cursorpage::bytea, continuation::bytea, persistconnection, cursorid FROM "
+
+	sqlGetMore  = "SELECT cursorpage::bytea, continuation::bytea FROM documentdb_api.cursor_get_more($1, $2::bytea, $3::bytea)"
+	sqlCount    = "SELECT document::bytea FROM documentdb_api.count_query($1, $2::bytea)"
+	sqlDistinct = "SELECT document::bytea FROM documentdb_api.distinct_query($1, $2::bytea)"
+
+	sqlDeleteCursors = "SELECT documentdb_api_internal.delete_cursors($1)::bytea"
+)
+
+// errPinned says that the engine wants a cursor to stay on its connection, which it must not with file-based cursors on.
+var errPinned = errors.New("the engine opened a cursor that is bound to its connection")
+
+// firstPage opens a cursor. The engine writes the number that we choose into the page if there is more, else 0.
+func (c *conn) firstPage(ctx context.Context, r *request, sql string, spec bsoncore.Document) (bsoncore.Document, error) {
+	var (
+		page, continuation []byte
+		pinned             bool
+		id                 int64
+	)
+	err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, []any{r.db, []byte(spec), newID()}, &page, &continuation, &pinned, &id)
+	if err != nil {
+		return nil, err
+	}
+	if id == 0 || len(continuation) == 0 {
+		return page, nil
+	}
+	if pinned {
+		return nil, errPinned
+	}
+	ns, _ := bsoncore.Document(page).Lookup("cursor", "ns").StringValueOK()
+	cur := &cursor{id: id, user: c.user, db: r.db, namespace: ns, continuation: continuation}
+	if err := c.cluster.cursors.add(cur); err != nil {
+		c.deleteFiles(ctx, id)
+		return nil, err
+	}
+	return page, nil
+}
+
+func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	if isTrue(r.field("tailable")) { // the engine takes it and does something else
+		return nil, mongoerr.New(mongoerr.BadValue, "error processing query: tailable cursor requested on non capped collection")
+	}
+	return c.firstPage(ctx, r, sqlFind, r.spec())
+}
+
+func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if isTrue(r.field("explain")) { // the engine ignores it and runs the pipeline
+		return nil, mongoerr.New(mongoerr.CommandNotSupported, "explain is not supported yet")
+	}
+	if err := c.admitPipeline(r); err != nil {
+		return nil, err
+	}
+	return c.firstPage(ctx, r, sqlAggregate, r.spec())
+}
+
+// admitPipeline checks what a pipeline's last stage may write to.
+func (c *conn) admitPipeline(r *request) error {
+	stages, err := subFields(r.field("pipeline"))
+	if err != nil || len(stages) == 0 {
+		return nil // the engine says what is wrong
+	}
+	last, err := subFields(stages[len(stages)-1].value)
+	if err != nil || len(last) == 0 {
+		return nil
+	}
+	target, writes := outputDatabase(last[0], r.db)
+	switch {
+	case !writes:
+		return nil
+	case !c.grants.allow(write, target):
+		return notAuthorized(target, r.command)
+	case isSystemDatabase(target):
+		return mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", target)
+	default:
+		return nil
+	}
+}
+
+// outputDatabase returns the database that a stage writes to, and whether it writes at all.
+func outputDatabase(stage field, current string) (string, bool) {
+	target := stage.value
+	switch stage.key {
+	case "$out":
+	case "$merge":
+		if into, err := subFields(target); err == nil {
+			target = find(into, "into")
+		}
+	default:
+		return "", false
+	}
+	if fs, err := subFields(target); err == nil {
+		if db, ok := find(fs, "db").StringValueOK(); ok {
+			return db, true
+		}
+	}
+	return current, true
+}
+
+func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	id, ok := r.target.Int64OK()
+	if !ok {
+		return nil, mongoerr.New(mongoerr.TypeMismatch, "BSON field 'getMore.getMore' must be a long")
+	}
+	coll, ok := r.field("collection").StringValueOK()
+	if !ok {
+		return nil, mongoerr.New(mongoerr.MissingField, "BSON field 'getMore.collection' is missing but a required field")
+	}
+	cur, err := c.cluster.cursors.take(id, c.user, r.db+"."+coll)
+	if err != nil {
+		return nil, err
+	}
+	page, continuation, err := c.nextPage(ctx, cur, r)
+	if err != nil {
+		if errors.Is(err, errUnavailable) {
+			c.cluster.cursors.give(cur, cur.continuation) // nothing was lost: the same page can be asked for again
+		} else {
+			c.cluster.cursors.drop(cur)
+			c.deleteFiles(ctx, id)
+		}
+		return nil, err
+	}
+	c.cluster.cursors.give(cur, continuation)
+	return page, nil
+}
+
+func (c *conn) nextPage(ctx context.Context, cur *cursor, r *request) (page, continuation []byte, err error) {
+	args := []any{cur.db, []byte(r.spec()), cur.continuation}
+	err = c.cluster.node.queryRow(ctx, asUser(c.user), sqlGetMore, args, &page, &continuation)
+	return page, continuation, err
+}
+
+func killCursors(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	coll, err := r.collection()
+	if err != nil {
+		return nil, err
+	}
+	list, err := subFields(r.field("cursors"))
+	if err != nil {
+		return nil, mongoerr.New(mongoerr.TypeMismatch, "BSON field 'killCursors.cursors' must be an array")
+	}
+	killed, missing := []int64{}, []int64{}
+	for _, f := range list {
+		id, ok := asInt64(f.value)
+		if !ok {
+			return nil, mongoerr.New(mongoerr.TypeMismatch, "BSON field 'killCursors.cursors' must hold longs")
+		}
+		if c.cluster.cursors.kill(id, c.user, r.db+"."+coll) {
+			killed = append(killed, id)
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	c.deleteFiles(ctx, killed...)
+	return marshal(bson.D{
+		{Key: "cursorsKilled", Value: killed},
+		{Key: "cursorsNotFound", Value: missing},
+		{Key: "cursorsAlive", Value: bson.A{}},
+		{Key: "cursorsUnknown", Value: bson.A{}},
+		{Key: "ok", Value: 1.0},
+	})
+}
+
+// deleteFiles removes what the engine keeps for cursors. If it fails the engine removes it later, when it has been idle.
+func (c *conn) deleteFiles(ctx context.Context, ids ...int64) {
+	if len(ids) == 0 {
+		return
+	}
+	if err := c.cluster.node.exec(ctx, asUser(c.user), sqlDeleteCursors, slices.Clone(ids)); err != nil {
+		c.log.Debug("delete cursor files", "error", err)
+	}
+}
+
+// count counts exactly. Without a filter the engine returns an estimate, which may be far off after a fork or a crash; with
+// a filter that lets everything through it counts.
+func count(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	spec := r.spec()
+	if q := r.field("query"); !has(q) || q.Type == bsoncore.TypeNull || isEmptyDocument(q) {
+		spec = r.specWith(func(dst []byte) []byte {
+			return bsoncore.BuildDocumentElement(dst, "query", bsoncore.AppendStringElement(nil, "$comment", "exact"))
+		}, "query")
+	}
+	return c.document(ctx, r, sqlCount, spec)
+}
+
+func distinct(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	return c.document(ctx, r, sqlDistinct, r.spec())
+}
+
+// document runs a function of the database name and a spec that returns the reply.
+func (c *conn) document(ctx context.Context, r *request, sql string, spec bsoncore.Document) (bsoncore.Document, error) {
+	var reply []byte
+	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, []any{r.db, []byte(spec)}, &reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}

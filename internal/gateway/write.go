@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
+const (
+	sqlInsert        = "SELECT p_result::bytea, p_success FROM documentdb_api.insert($1, $2::bytea, $3::bytea)"
+	sqlUpdate        = "SELECT p_result::bytea, p_success FROM documentdb_api.update($1, $2::bytea, $3::bytea)"
+	sqlDelete        = "SELECT p_result::bytea, p_success FROM documentdb_api.delete($1, $2::bytea, $3::bytea)"
+	sqlFindAndModify = "SELECT p_result::bytea, p_success FROM documentdb_api.find_and_modify($1, $2::bytea)"
+)
+
+func insert(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	return c.write(ctx, r, sqlInsert, "documents")
+}
+
+func update(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	return c.write(ctx, r, sqlUpdate, "updates")
+}
+
+func remove(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	return c.write(ctx, r, sqlDelete, "deletes")
+}
+
+// write runs a write command whose operations may come in a document sequence.
+func (c *conn) write(ctx context.Context, r *request, sql, operations string) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	sequence, err := r.sequence(operations)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		reply []byte
+		clean bool
+	)
+	args := []any{r.db, []byte(r.spec()), sequence}
+	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, args, &reply, &clean); err != nil {
+		return nil, err
+	}
+	if clean {
+		return reply, nil
+	}
+	return decodeWriteErrors(reply)
+}
+
+func findAndModify(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	if _, err := r.collection(); err != nil {
+		return nil, err
+	}
+	var (
+		reply []byte
+		clean bool
+	)
+	err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlFindAndModify, []any{r.db, []byte(r.spec())}, &reply, &clean)
+	if err != nil {
+		return nil, err
+	}
+	if clean {
+		return reply, nil
+	}
+	return decodeWriteErrors(reply)
+}
+
+// decodeWriteErrors replaces the packed states in a reply's writeErrors by MongoDB's codes. If one of them says that the
+// command could not do its work, it is the command that has failed.
+func decodeWriteErrors(reply bsoncore.Document) (bsoncore.Document, error) {
+	fs, err := fields(reply)
+	if err != nil {
+		return nil, err
+	}
+	list := find(fs, "writeErrors")
+	if !has(list) {
+		return reply, nil
+	}
+	entries, err := subFields(list)
+	if err != nil {
+		return nil, err
+	}
+	decoded := make([][]byte, 0, len(entries))
+	for _, e := range entries {
+		doc, err := decodeWriteError(e.value)
+		if err != nil {
+			return nil, err
+		}
+		decoded = append(decoded, doc)
+	}
+	return build(fs, []string{"writeErrors"}, func(dst []byte) []byte {
+		return appendDocuments(dst, "writeErrors", decoded)
+	}), nil
+}
+
+func decodeWriteError(v bsoncore.Value) ([]byte, error) {
+	fs, err := subFields(v)
+	if err != nil {
+		return nil, err
+	}
+	packed, _ := asInt64(find(fs, "code"))
+	message, _ := find(fs, "errmsg").StringValueOK()
+	state := mongoerr.Unpack(int32(packed))
+	me := mongoerr.FromState(state, message, nil)
+	if mongoerr.IsCommandFailure(state) {
+		return nil, me
+	}
+	return build(fs, []string{"code", "errmsg"}, func(dst []byte) []byte {
+		dst = bsoncore.AppendInt32Element(dst, "code", int32(me.Code))
+		return bsoncore.AppendStringElement(dst, "errmsg", me.Message)
+	}), nil
+}
+
+// appendDocuments appends an array of documents.
+func appendDocuments(dst []byte, key string, docs [][]byte) []byte {
+	array := bsoncore.NewArrayBuilder()
+	for _, d := range docs {
+		array.AppendDocument(d)
+	}
+	return bsoncore.AppendArrayElement(dst, key, array.Build())
+}
