@@ -15,13 +15,13 @@ var embedded []byte
 
 // Catalog is everything that can be had.
 type Catalog struct {
-	Regions            []Region  `yaml:"regions"`
-	Versions           []Version `yaml:"versions"`
-	DefaultVersion     string    `yaml:"default_version"`
-	NodeCounts         []int     `yaml:"node_counts"` // how many nodes a cluster may have
-	StoragePriceGiB    float64   `yaml:"storage_price_gib_monthly"`
-	StorageStepMiB     int64     `yaml:"storage_step_mib"` // storage grows in steps of this from the plan's smallest
-	Plans              []Plan    `yaml:"plans"`
+	Regions         []Region  `yaml:"regions"`
+	Versions        []Version `yaml:"versions"`
+	DefaultVersion  string    `yaml:"default_version"`
+	NodeCounts      []int     `yaml:"node_counts"` // how many nodes a cluster may have
+	StoragePriceGiB float64   `yaml:"storage_price_gib_monthly"`
+	StorageStepMiB  int64     `yaml:"storage_step_mib"` // storage grows in steps of this from the plan's smallest
+	Plans           []Plan    `yaml:"plans"`
 }
 
 // Plan is a size of node, with its price per node in US dollars.

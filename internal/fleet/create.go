@@ -1,0 +1,128 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tine/internal/store"
+)
+
+// CreateRequest asks for a cluster. With a Source it is a fork, and whatever is empty is as in the source.
+type CreateRequest struct {
+	Name, Engine, Version, Region, Size string
+	NumNodes                            int
+	StorageMiB                          int64 // 0: the plan's smallest, or for a fork what the source has as far as the plan allows
+	Tags                                []string
+	ProjectID, PrivateNetworkUUID       string
+	Source                              *Source
+	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
+	ReceivedAt time.Time
+}
+
+// Source says what is forked: an online cluster, by its ID or else by its Name.
+type Source struct {
+	ID, Name string
+	// At is the moment to fork at, to the microsecond; nil means the latest.
+	At *time.Time
+}
+
+// Created is the answer to a CreateRequest. It holds the only copy of the password.
+type Created struct {
+	Cluster    store.Cluster
+	Connection Connection
+	Users      []User
+	Password   string
+}
+
+// Create makes a cluster, or a fork of one, and returns before the host has begun to work on it. It returns an *Error, and has made
+// nothing, if the request cannot be carried out.
+func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
+	if r.ReceivedAt.IsZero() {
+		r.ReceivedAt = f.cfg.Clock()
+	}
+	c, err := f.check(ctx, r)
+	if err != nil {
+		return Created{}, err
+	}
+	password, err := f.equip(&c)
+	if err != nil {
+		return Created{}, fmt.Errorf("create cluster %s: %w", c.Name, err)
+	}
+	c, err = f.cfg.Store.CreateCluster(ctx, c, f.cfg.Ports)
+	if err != nil {
+		return Created{}, f.refusal(err, r)
+	}
+	users := f.Users(c)
+	users[0].Password = password
+	return Created{Cluster: c, Connection: f.Connection(c, password), Users: users, Password: password}, nil
+}
+
+// check turns a request that can be carried out into the cluster that it asks for.
+func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, error) {
+	if err := f.checkName(ctx, r.Name); err != nil {
+		return store.Cluster{}, err
+	}
+	c := store.Cluster{
+		Name: r.Name, Engine: r.Engine, Version: majorVersion(r.Version), Region: r.Region, Size: r.Size, NumNodes: r.NumNodes,
+		StorageMiB: r.StorageMiB, Tags: r.Tags, ProjectID: r.ProjectID, PrivateNetworkUUID: r.PrivateNetworkUUID,
+		CreatedAt: r.ReceivedAt, RequestedAt: r.ReceivedAt, Host: f.cfg.Host,
+	}
+	if r.Source != nil {
+		if err := f.checkSource(ctx, r, &c); err != nil {
+			return store.Cluster{}, err
+		}
+	}
+	if err := f.checkAttributes(&c); err != nil {
+		return store.Cluster{}, err
+	}
+	return c, nil
+}
+
+// equip gives a new cluster what must be made for it, and returns the password.
+func (f *Fleet) equip(c *store.Cluster) (password string, err error) {
+	id, err := uuid.NewRandomFromReader(f.cfg.Random)
+	if err != nil {
+		return "", fmt.Errorf("make id: %w", err)
+	}
+	node, err := uuid.NewRandomFromReader(f.cfg.Random)
+	if err != nil {
+		return "", fmt.Errorf("make id: %w", err)
+	}
+	c.ID, c.Node.ID = id.String(), node.String()
+	password, err = newPassword(f.cfg.Random)
+	if err != nil {
+		return "", err
+	}
+	c.DoadminVerifier, err = newVerifier(f.cfg.Random, password)
+	return password, err
+}
+
+// refusal says in words what changed between our checks and the transaction.
+func (f *Fleet) refusal(err error, r CreateRequest) error {
+	switch {
+	case errors.Is(err, store.ErrNameTaken):
+		return nameTaken(r.Name)
+	case errors.Is(err, store.ErrSourceNotOnline):
+		return &Error{
+			Kind: NotReady, Field: fieldSource,
+			Message: fmt.Sprintf("%s must name an online cluster; %s no longer is", fieldSource, quote(r.Source.label())),
+		}
+	case errors.Is(err, store.ErrNoPort):
+		return &Error{Kind: Full, Message: fmt.Sprintf(
+			"the host %s has no free port for another cluster: all from %d to %d are taken", f.cfg.Host, f.cfg.Ports.First, f.cfg.Ports.Last)}
+	default:
+		return err
+	}
+}
+
+// label is how the request named the source.
+func (s *Source) label() string {
+	if s.ID != "" {
+		return s.ID
+	}
+	return s.Name
+}

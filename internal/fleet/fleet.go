@@ -1,0 +1,90 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"tine/internal/catalog"
+	"tine/internal/store"
+)
+
+// Config is what a fleet needs.
+type Config struct {
+	Store   *store.Store
+	Catalog *catalog.Catalog
+	Clock   func() time.Time // default: the system's
+	Random  io.Reader        // where ids and passwords come from; default: the system's
+	// Host is the name of the host that takes new clusters, GatewayHost the name or address under which clients reach
+	// the gateways on it, Ports where those may listen.
+	Host, GatewayHost string
+	Ports             store.PortRange
+	// HistoryWindow is how far back a cluster can be forked; default 7 days.
+	HistoryWindow time.Duration
+}
+
+// Fleet holds the rules. Its methods may be called from any number of goroutines.
+type Fleet struct {
+	cfg Config
+}
+
+const defaultHistoryWindow = 7 * 24 * time.Hour
+
+// New returns a fleet; Store, Catalog, Host, GatewayHost and Ports must be set.
+func New(cfg Config) *Fleet {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.HistoryWindow == 0 {
+		cfg.HistoryWindow = defaultHistoryWindow
+	}
+	return &Fleet{cfg: cfg}
+}
+
+// Catalog is what can be had.
+func (f *Fleet) Catalog() *catalog.Catalog { return f.cfg.Catalog }
+
+// Get returns a cluster, also one that is being destroyed.
+func (f *Fleet) Get(ctx context.Context, id string) (store.Cluster, error) {
+	c, err := f.cfg.Store.Cluster(ctx, id)
+	return c, notFound(err, id)
+}
+
+// List returns one page of the clusters, oldest first, and how many there are on all pages together. A page beyond the last is empty.
+func (f *Fleet) List(ctx context.Context, page store.Page) ([]store.Cluster, int, error) {
+	return f.cfg.Store.Clusters(ctx, page)
+}
+
+// Find returns the clusters of that name: one or none. A cluster that is being destroyed still has its name.
+func (f *Fleet) Find(ctx context.Context, name string) ([]store.Cluster, error) {
+	c, err := f.cfg.Store.ClusterByName(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []store.Cluster{c}, nil
+}
+
+// Destroy asks for a cluster's destruction, in whatever state it is, and returns before it is complete. Repeating it does no harm.
+func (f *Fleet) Destroy(ctx context.Context, id string) error {
+	return notFound(f.cfg.Store.MarkDestroying(ctx, id), id)
+}
+
+// Events returns what happened to a cluster, in that order, also after its destruction.
+func (f *Fleet) Events(ctx context.Context, id string) ([]store.Event, error) {
+	events, err := f.cfg.Store.Events(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, noCluster(id)
+	}
+	return events, nil
+}
