@@ -33,6 +33,8 @@ type NodeConfig struct {
 
 	MemoryBytes int64   // limit of the container and measure for Settings; 0 for none
 	CPUs        float64 // limit of the container; 0 for none
+
+	NoArchive bool // for a node without history: finished WAL is not kept for anybody
 }
 
 // Node is one PostgreSQL with the DocumentDB extension, in a container of its own. Its methods may be called from several goroutines,
@@ -110,7 +112,7 @@ func (n *Node) spec(r Recovery) sandbox.Spec {
 			{Source: n.cfg.Volume, Target: "/data"},
 			{Source: n.cfg.SocketDir, Target: "/run/tine"},
 		},
-		Args:        append([]string{"/usr/lib/postgresql/18/bin/postgres", "-D", "/data/" + dirData}, r.args()...),
+		Args:        n.args(r),
 		Env:         []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"},
 		UID:         UserID,
 		GID:         UserID,
@@ -118,6 +120,14 @@ func (n *Node) spec(r Recovery) sandbox.Spec {
 		CPUs:        n.cfg.CPUs,
 		LogPath:     n.cfg.LogPath,
 	}
+}
+
+func (n *Node) args(r Recovery) []string {
+	args := []string{"/usr/lib/postgresql/18/bin/postgres", "-D", "/data/" + dirData}
+	if n.cfg.NoArchive {
+		args = append(args, "-c", "archive_mode=off")
+	}
+	return append(args, r.args()...)
 }
 
 // promoteEarly asks for the promotion before recovery has reached its target. PostgreSQL looks at the request when it pauses there,

@@ -8,11 +8,19 @@ import (
 	"path/filepath"
 )
 
-// Forget deletes the whole history of a cluster from the disk; its records go with the cluster's row. It can be interrupted
-// anywhere and repeated.
+// Forget deletes the whole history of a cluster, records and files. It can be interrupted anywhere and repeated.
 func (h *History) Forget(ctx context.Context, clusterID string) error {
 	defer h.lock(clusterID)()
 	h.forget(clusterID)
+	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
+			return err
+		}
+	}
 	if err := h.deletePoints(ctx, clusterID, nil); err != nil {
 		return fmt.Errorf("forget history of cluster %s: %w", clusterID, err)
 	}

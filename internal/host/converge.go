@@ -1,0 +1,134 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"tine/internal/store"
+)
+
+// converge makes the machine what the store says: nothing runs or lies about that belongs to no cluster, and every online
+// cluster is served.
+func (h *Host) converge(ctx context.Context) error {
+	clusters, err := h.cfg.Store.ClustersOnHost(ctx, h.cfg.Name)
+	if err != nil {
+		return err
+	}
+	if err := h.removeOrphans(ctx, clusters); err != nil {
+		return err
+	}
+	return h.serve(ctx, clusters)
+}
+
+// removeOrphans removes containers, volumes, histories and files that belong to no cluster. What a failed cluster left belongs to
+// nothing: it is undone before its status says so, but for a kill in between.
+func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) error {
+	nodes := map[string]bool{ControlNode: true}
+	ids := make(map[string]bool)
+	for _, c := range clusters {
+		if c.Status == store.StatusFailed {
+			continue
+		}
+		nodes[c.Node.ID] = true
+		ids[c.ID] = true
+	}
+	containers, err := h.cfg.Runtime.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range containers {
+		if !nodes[s.ID] {
+			if err := h.cfg.Runtime.Remove(ctx, s.ID); err != nil {
+				return fmt.Errorf("remove orphaned container %s: %w", s.ID, err)
+			}
+		}
+	}
+	names, err := h.cfg.Pool.List(volumes)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !nodes[name] {
+			if err := h.cfg.Pool.Delete(ctx, volumes+"/"+name); err != nil {
+				return fmt.Errorf("remove orphaned volume %s: %w", name, err)
+			}
+		}
+	}
+	for _, dir := range []string{"sockets", "logs"} {
+		if err := removeUnknown(filepath.Join(h.cfg.DataDir, dir), nodes); err != nil {
+			return err
+		}
+	}
+	return h.cfg.History.Sweep(ctx, ids)
+}
+
+// removeUnknown removes the entries of dir that are named after no node.
+func removeUnknown(dir string, nodes map[string]bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for orphans: %w", err)
+	}
+	for _, e := range entries {
+		if nodes[strings.TrimSuffix(e.Name(), ".log")] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove orphan: %w", err)
+		}
+	}
+	return nil
+}
+
+// startsAtOnce bounds how many nodes are started at the same time after a reboot.
+const startsAtOnce = 4
+
+// serve opens the gateways of the online clusters, adopts the nodes that run and starts those that do not. A node that cannot be
+// started does not keep the others, or the host, from working: it is tried again in the background.
+func (h *Host) serve(ctx context.Context, clusters []store.Cluster) error {
+	slots := make(chan struct{}, startsAtOnce)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, c := range clusters {
+		if c.Status != store.StatusOnline {
+			continue
+		}
+		if err := h.openGateway(ctx, c); err != nil {
+			return err
+		}
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			h.adopt(ctx, c)
+		})
+	}
+	return nil
+}
+
+// adopt takes over a cluster's node from the process before.
+func (h *Host) adopt(ctx context.Context, c store.Cluster) {
+	n := h.node(c)
+	log := h.log.With("cluster", c.Name, "node", n.ID())
+	up, err := n.Running(ctx)
+	if err == nil && !up {
+		err = n.Start(ctx)
+		if err == nil {
+			err = h.cfg.Store.AddEvent(ctx, store.Event{
+				ClusterID: c.ID, ClusterName: c.Name, Type: store.EventNodeRestart,
+				Message: "The node was not running when the host started, and was started.",
+			})
+		}
+	}
+	if err != nil {
+		log.ErrorContext(ctx, "node could not be started; trying again", "error", err)
+	}
+	h.watch(c, n)
+}

@@ -1,0 +1,65 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/riverqueue/river"
+
+	"tine/internal/store"
+)
+
+type destroyWorker struct {
+	river.WorkerDefaults[store.DestroyJob]
+	host *Host
+}
+
+// Work implements river.Worker.
+func (w destroyWorker) Work(ctx context.Context, job *river.Job[store.DestroyJob]) error {
+	return w.host.destroy(ctx, job.Args.ClusterID)
+}
+
+// destroy removes everything of a cluster. Its forks have copies of what they share with it.
+func (h *Host) destroy(ctx context.Context, id string) error {
+	defer h.lockCluster(id)()
+	c, err := h.cfg.Store.Cluster(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.Status != store.StatusDestroying {
+		return fmt.Errorf("destroy cluster %s: its status is %s", c.Name, c.Status)
+	}
+	do := map[string]func(context.Context) error{
+		"gateway": func(context.Context) error { h.cfg.Gateway.Close(c.ID); return nil },
+		"node": func(ctx context.Context) error {
+			h.unwatch(c.ID)
+			return h.node(c).Kill(ctx)
+		},
+		"volume":  func(ctx context.Context) error { return h.cfg.Pool.Delete(ctx, volumeOf(c)) },
+		"history": func(ctx context.Context) error { return h.cfg.History.Forget(ctx, c.ID) },
+		"files":   func(context.Context) error { return h.removeFiles(c) },
+		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },
+	}
+	steps := make([]step, len(destroySteps))
+	for i, name := range destroySteps {
+		steps[i] = step{name: name, do: do[name]}
+	}
+	return h.runSteps(ctx, "destroy", steps)
+}
+
+// removeFiles removes what a cluster's node has outside the pool.
+func (h *Host) removeFiles(c store.Cluster) error {
+	if err := os.RemoveAll(h.socketDir(c)); err != nil {
+		return fmt.Errorf("remove socket directory: %w", err)
+	}
+	if err := os.Remove(h.logPath(c)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove log: %w", err)
+	}
+	return nil
+}

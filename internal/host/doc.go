@@ -1,0 +1,28 @@
+// Package host carries out, on one machine, what the store says should be. It never decides what should be: that is
+// fleet's. The two talk through the store alone.
+//
+// A cluster's life here:
+//
+//	creating, forking   a job makes the cluster in the steps below and ends with status online, or failed with a reason
+//	online              the node is watched and started again when it dies; its WAL is collected, restore points are taken
+//	destroying          a job removes everything, the cluster's row last
+//
+// Making a cluster:
+//
+//	clear     what an earlier attempt left is removed; nobody has written to it, because it was never online
+//	volume    a copy of golden, of the source's live volume, or of the restore point before the moment asked for
+//	node      the node recovers, with fsync off
+//	doadmin   the password that the answer to the request carried becomes valid
+//	durable   fsync on; the first restore point is taken, which also brings the volume to the disk
+//	gateway   the cluster's listener opens
+//	online    the status says so
+//
+// Every step can be interrupted anywhere: a later attempt starts again at "clear", because up to the last step nobody has been
+// told of the cluster's data. Destroying does each of its steps again.
+//
+// At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to
+// nothing is removed, and jobs that a killed process left are done again. Nodes outlive the host's process.
+//
+// Callers must make sure that there is one Host a data directory, and must not touch the volumes, containers and socket
+// directories of a running Host.
+package host

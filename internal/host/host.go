@@ -1,0 +1,231 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"tine/internal/catalog"
+	"tine/internal/engine"
+	"tine/internal/gateway"
+	"tine/internal/history"
+	"tine/internal/sandbox"
+	"tine/internal/storage"
+	"tine/internal/store"
+)
+
+// Config is what a host works with.
+type Config struct {
+	Name    string // of the host, as in the clusters' rows
+	DataDir string // socket directories and logs are below it
+	Golden  string // name of the golden volume in Pool
+
+	Store   *store.Store
+	Pool    *storage.Pool
+	Root    *engine.Root
+	Runtime *sandbox.Runtime
+	History *history.History
+	Catalog *catalog.Catalog
+	Gateway *gateway.Server
+	// GatewayAddress is the IP address or host name that gateways listen on.
+	GatewayAddress string
+	Log            *slog.Logger
+
+	// AfterStep is called after each step of an operation, with a name such as "fork/volume". It is for tests that kill the process
+	// there; nil means nothing.
+	AfterStep func(step string)
+}
+
+// Host runs the clusters of one machine.
+type Host struct {
+	cfg Config
+	log *slog.Logger
+
+	jobs   *river.Client[pgx.Tx]
+	ctx    context.Context // of everything that runs in the background; ends at Stop
+	cancel context.CancelFunc
+
+	mu struct {
+		sync.Mutex
+		operations map[string]*sync.Mutex // one operation a cluster at a time
+		running    map[string]*running    // by cluster ID
+	}
+}
+
+// running is a cluster whose node is watched.
+type running struct {
+	node  *engine.Node
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+// jobsAtOnce bounds how many clusters are made or destroyed at the same time.
+const jobsAtOnce = 8
+
+// New returns a host that does nothing yet.
+func New(cfg Config) (*Host, error) {
+	if cfg.AfterStep == nil {
+		cfg.AfterStep = func(string) {}
+	}
+	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name)}
+	h.mu.operations = make(map[string]*sync.Mutex)
+	h.mu.running = make(map[string]*running)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, createWorker{host: h})
+	river.AddWorker(workers, forkWorker{host: h})
+	river.AddWorker(workers, destroyWorker{host: h})
+	jobs, err := cfg.Store.NewWorkerClient(cfg.Name, workers, jobsAtOnce)
+	if err != nil {
+		return nil, fmt.Errorf("start host %s: %w", cfg.Name, err)
+	}
+	h.jobs = jobs
+	return h, nil
+}
+
+// Start converges and then carries out jobs until Stop. It returns when the machine is as the store says, unfinished operations
+// aside.
+func (h *Host) Start(ctx context.Context) error {
+	// The background must live longer than the call, and have its values.
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := h.converge(ctx); err != nil {
+		return fmt.Errorf("start host %s: %w", h.cfg.Name, err)
+	}
+	if err := h.cfg.Store.RequeueInterrupted(ctx, h.cfg.Name); err != nil {
+		return fmt.Errorf("start host %s: %w", h.cfg.Name, err)
+	}
+	if err := h.jobs.Start(h.ctx); err != nil {
+		return fmt.Errorf("start host %s: start jobs: %w", h.cfg.Name, err)
+	}
+	return nil
+}
+
+// Stop ends the host's work: running operations are finished or, when ctx ends first, interrupted to be resumed at
+// the next start. Nodes keep running.
+func (h *Host) Stop(ctx context.Context) error {
+	err := h.jobs.Stop(ctx)
+	if err != nil {
+		now, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = h.jobs.StopAndCancel(now)
+	}
+	h.cancel()
+	for _, id := range h.runningIDs() {
+		h.unwatch(id)
+	}
+	if err != nil {
+		return fmt.Errorf("stop host %s: %w", h.cfg.Name, err)
+	}
+	return nil
+}
+
+// StopNodes shuts all nodes down, in parallel. It is for after Stop.
+func (h *Host) StopNodes(ctx context.Context) error {
+	clusters, err := h.cfg.Store.ClustersOnHost(ctx, h.cfg.Name)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(clusters))
+	var wg sync.WaitGroup
+	for i, c := range clusters {
+		wg.Go(func() { errs[i] = h.node(c).Stop(ctx, stopPatience) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// stopPatience is how long a node may take to write what it has in memory.
+const stopPatience = time.Minute
+
+// lockCluster makes the caller the only one that works on a cluster, and returns the release.
+func (h *Host) lockCluster(id string) func() {
+	h.mu.Lock()
+	m := h.mu.operations[id]
+	if m == nil {
+		m = new(sync.Mutex)
+		h.mu.operations[id] = m
+	}
+	h.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+func (h *Host) runningIDs() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := make([]string, 0, len(h.mu.running))
+	for id := range h.mu.running {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// volumes is where the live volumes are in the pool.
+const volumes = "volumes"
+
+func volumeOf(c store.Cluster) string { return volumes + "/" + c.Node.ID }
+
+// node describes a cluster's node, whether it runs or not.
+func (h *Host) node(c store.Cluster) *engine.Node {
+	cfg := engine.NodeConfig{
+		ID:        c.Node.ID,
+		Root:      h.cfg.Root,
+		Runtime:   h.cfg.Runtime,
+		Volume:    h.cfg.Pool.VolumePath(volumeOf(c)),
+		SocketDir: h.socketDir(c),
+		LogPath:   h.logPath(c),
+	}
+	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
+		cfg.MemoryBytes = plan.MemoryMiB << 20
+		cfg.CPUs = float64(plan.VCPUs)
+	}
+	return engine.NewNode(cfg)
+}
+
+func (h *Host) socketDir(c store.Cluster) string {
+	return filepath.Join(h.cfg.DataDir, "sockets", c.Node.ID)
+}
+
+func (h *Host) logPath(c store.Cluster) string {
+	return filepath.Join(h.cfg.DataDir, "logs", c.Node.ID+".log")
+}
+
+// source is a cluster as history sees it.
+func (h *Host) source(c store.Cluster, n *engine.Node) history.Source {
+	return history.Source{
+		ClusterID: c.ID,
+		Volume:    volumeOf(c),
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return n.Connect(ctx, engine.RoleSuperuser)
+		},
+	}
+}
+
+// openGateway opens the cluster's listener; it is open already when a step is repeated.
+func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
+	addr := net.JoinHostPort(h.cfg.GatewayAddress, strconv.Itoa(c.Port))
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("open gateway of cluster %s: %w", c.Name, err)
+	}
+	connections := 0
+	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
+		connections = plan.MaxConnections
+	}
+	err = h.cfg.Gateway.Open(h.ctx, gateway.Cluster{
+		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), MaxConnections: connections,
+	}, ln)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open gateway of cluster %s: %w", c.Name, err), ln.Close())
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"tine/internal/engine"
+	"tine/internal/history"
+	"tine/internal/store"
+)
+
+type createWorker struct {
+	river.WorkerDefaults[store.CreateJob]
+	host *Host
+}
+
+// Work implements river.Worker.
+func (w createWorker) Work(ctx context.Context, job *river.Job[store.CreateJob]) error {
+	return w.host.make(ctx, job.Args.ClusterID, job.Attempt)
+}
+
+type forkWorker struct {
+	river.WorkerDefaults[store.ForkJob]
+	host *Host
+}
+
+// Work implements river.Worker.
+func (w forkWorker) Work(ctx context.Context, job *river.Job[store.ForkJob]) error {
+	return w.host.make(ctx, job.Args.ClusterID, job.Attempt)
+}
+
+// step is a part of an operation. It may be interrupted anywhere.
+type step struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+// The names of the steps of making and of destroying a cluster, in order.
+var (
+	makeSteps    = []string{"clear", "volume", "node", "doadmin", "durable", "gateway", "online"}
+	destroySteps = []string{"gateway", "node", "volume", "history", "files", "row"}
+)
+
+// Steps lists the steps of all operations as Config.AfterStep sees them.
+func Steps() []string {
+	var all []string
+	for _, operation := range []string{"create", "fork"} {
+		for _, s := range makeSteps {
+			all = append(all, operation+"/"+s)
+		}
+	}
+	for _, s := range destroySteps {
+		all = append(all, "destroy/"+s)
+	}
+	return all
+}
+
+func (h *Host) runSteps(ctx context.Context, operation string, steps []step) error {
+	for _, s := range steps {
+		start := time.Now()
+		if err := s.do(ctx); err != nil {
+			return fmt.Errorf("%s, step %s: %w", operation, s.name, err)
+		}
+		h.log.DebugContext(ctx, "step done", "operation", operation, "step", s.name, "duration", time.Since(start))
+		h.cfg.AfterStep(operation + "/" + s.name)
+	}
+	return nil
+}
+
+// attempts is how often making a cluster is tried before its user is told that it failed: with the store's pauses between
+// them about half a minute, in which a source that is recovering from a crash becomes ready.
+const attempts = 8
+
+// making is one attempt to make a cluster.
+type making struct {
+	*Host
+	cluster  store.Cluster
+	node     *engine.Node
+	recovery engine.Recovery
+	restored history.Restored
+}
+
+// make creates or forks the cluster. It returns nil when there is nothing more to do, also because the attempt is given up.
+func (h *Host) make(ctx context.Context, id string, attempt int) error {
+	defer h.lockCluster(id)()
+	c, err := h.cfg.Store.Cluster(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	operation := "create"
+	switch c.Status {
+	case store.StatusCreating:
+	case store.StatusForking:
+		operation = "fork"
+	default:
+		return nil // online already, or destroyed meanwhile
+	}
+	m := &making{Host: h, cluster: c, node: h.node(c)}
+	if err := h.runSteps(ctx, operation, m.steps()); err != nil {
+		return m.giveUp(ctx, err, attempt)
+	}
+	return nil
+}
+
+func (m *making) steps() []step {
+	do := map[string]func(context.Context) error{
+		"clear":   m.clear,
+		"volume":  m.makeVolume,
+		"node":    m.startNode,
+		"doadmin": m.setPassword,
+		"durable": m.makeDurable,
+		"gateway": func(ctx context.Context) error { return m.openGateway(ctx, m.cluster) },
+		"online":  m.goOnline,
+	}
+	steps := make([]step, len(makeSteps))
+	for i, name := range makeSteps {
+		steps[i] = step{name: name, do: do[name]}
+	}
+	return steps
+}
+
+// giveUp undoes the attempt and, if another one would not help, tells the cluster's user.
+func (m *making) giveUp(ctx context.Context, cause error, attempt int) error {
+	if ctx.Err() != nil {
+		return cause // interrupted, to be resumed at the next start
+	}
+	if err := m.clear(ctx); err != nil {
+		return errors.Join(cause, err)
+	}
+	sentence, permanent := explain(cause)
+	if !permanent && attempt < attempts {
+		return cause
+	}
+	m.log.ErrorContext(ctx, "cluster could not be made", "cluster", m.cluster.Name, "error", cause)
+	_, err := m.cfg.Store.SetFailed(ctx, m.cluster.ID, sentence)
+	return err
+}
+
+// errSourceGone says that a fork's source was destroyed before the fork could be made.
+var errSourceGone = errors.New("the source was destroyed")
+
+// explain says in a sentence for the cluster's owner why it could not be made, and whether trying again is useless.
+func explain(cause error) (sentence string, permanent bool) {
+	switch {
+	case errors.Is(cause, errSourceGone):
+		return "The source was destroyed before the fork could be made.", true
+	case errors.Is(cause, history.ErrOutside):
+		return "The history of the source no longer reaches back to the moment that was asked for.", true
+	case errors.Is(cause, history.ErrBroken):
+		return "The history of the source has a gap before the moment that was asked for; fork it at an earlier or a much later one.", true
+	default:
+		return "The cluster could not be made; the host's log says why. Destroy it and try again.", false
+	}
+}
+
+// clear removes everything that an earlier attempt may have left.
+func (m *making) clear(ctx context.Context) error {
+	m.cfg.Gateway.Close(m.cluster.ID)
+	if err := m.node.Kill(ctx); err != nil {
+		return err
+	}
+	if err := m.cfg.Pool.Delete(ctx, volumeOf(m.cluster)); err != nil {
+		return err
+	}
+	return m.cfg.History.Forget(ctx, m.cluster.ID)
+}
+
+func (m *making) makeVolume(ctx context.Context) error {
+	c := m.cluster
+	if !c.IsFork() {
+		return m.cfg.Pool.Clone(ctx, m.cfg.Golden, volumeOf(c))
+	}
+	src, err := m.cfg.Store.Cluster(ctx, c.SourceID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && src.Status == store.StatusDestroying {
+		return errSourceGone
+	}
+	if err != nil {
+		return err
+	}
+	if c.ForkAt == nil {
+		return m.cfg.Pool.Clone(ctx, volumeOf(src), volumeOf(c))
+	}
+	m.restored, err = m.cfg.History.Restore(ctx, m.liveSource(ctx, src), *c.ForkAt, volumeOf(c))
+	m.recovery = m.restored.Recovery
+	return err
+}
+
+// liveSource is the source of a fork; it is without a connection if its node is down.
+func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source {
+	n := m.Host.node(c)
+	src := m.source(c, n)
+	if up, err := n.Running(ctx); err != nil || !up {
+		src.Connect = nil
+	}
+	return src
+}
+
+func (m *making) startNode(ctx context.Context) error {
+	err := m.node.StartFresh(ctx, m.recovery)
+	if !errors.Is(err, engine.ErrExited) || !m.restored.Uncertain {
+		return err
+	}
+	return m.startAtEnd(ctx)
+}
+
+// startAtEnd brings the volume to the end of its source's WAL, when that has no commit later than the moment.
+func (m *making) startAtEnd(ctx context.Context) error {
+	if err := m.clear(ctx); err != nil {
+		return err
+	}
+	if err := m.makeVolume(ctx); err != nil {
+		return err
+	}
+	m.recovery.Until = time.Time{}
+	if err := m.node.StartFresh(ctx, m.recovery); err != nil {
+		return err
+	}
+	conn, err := m.node.Connect(ctx, engine.RoleSuperuser)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var last *time.Time
+	if err := conn.QueryRow(ctx, "SELECT pg_last_xact_replay_timestamp()").Scan(&last); err != nil {
+		return fmt.Errorf("read last commit: %w", err)
+	}
+	if last != nil && last.After(*m.cluster.ForkAt) {
+		return fmt.Errorf("the WAL ends at %s and recovery did not stop before it: %w", last, history.ErrBroken)
+	}
+	return nil
+}
+
+// setPassword makes the password valid that the answer to the request carried.
+func (m *making) setPassword(ctx context.Context) error {
+	conn, err := m.node.Connect(ctx, engine.RoleSuperuser)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	// ALTER ROLE takes no parameters. A verifier has no secret in it that a password's owner would miss, and no quote.
+	var statement string
+	err = conn.QueryRow(ctx, "SELECT format('ALTER ROLE doadmin PASSWORD %L', $1::text)", m.cluster.DoadminVerifier).Scan(&statement)
+	if err != nil {
+		return fmt.Errorf("set password of doadmin: %w", err)
+	}
+	if _, err := conn.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
+		return fmt.Errorf("set password of doadmin: %w", err)
+	}
+	return nil
+}
+
+// makeDurable takes the first restore point, whose snapshot brings the volume to the disk.
+func (m *making) makeDurable(ctx context.Context) error {
+	return m.node.MakeDurable(ctx, func() error {
+		_, err := m.cfg.History.TakeFirst(ctx, m.source(m.cluster, m.node))
+		return err
+	})
+}
+
+func (m *making) goOnline(ctx context.Context) error {
+	changed, err := m.cfg.Store.SetOnline(ctx, m.cluster.ID)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		return m.clear(ctx) // destroyed meanwhile; the job for that waits for our lock
+	}
+	m.watch(m.cluster, m.node)
+	// What recovery has read is not needed any more; if this is interrupted it costs some space.
+	if err := os.RemoveAll(engine.RestoreDir(m.node.Volume())); err != nil {
+		m.log.WarnContext(ctx, "leftovers of a recovery not removed", "cluster", m.cluster.Name, "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tine/internal/engine"
+	"tine/internal/store"
+)
+
+// watch begins to look after an online cluster: its node is started again when it dies, its history is kept.
+func (h *Host) watch(c store.Cluster, n *engine.Node) {
+	ctx, stop := context.WithCancel(h.ctx)
+	r := &running{node: n, stop: stop}
+	h.mu.Lock()
+	h.mu.running[c.ID] = r
+	h.mu.Unlock()
+	r.tasks.Go(func() { h.keepRunning(ctx, c, n) })
+	r.tasks.Go(func() { h.keepHistory(ctx, c, n) })
+}
+
+// unwatch ends that and returns when nothing of it runs any more. The node is left as it is.
+func (h *Host) unwatch(clusterID string) {
+	h.mu.Lock()
+	r := h.mu.running[clusterID]
+	delete(h.mu.running, clusterID)
+	h.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.stop()
+	r.tasks.Wait()
+}
+
+// Restarts of a node that keeps dying: at once, then later and later; a node that ran for a while is forgiven.
+const (
+	firstPause   = time.Second
+	longestPause = time.Minute
+	forgiven     = time.Minute
+)
+
+// backOff is the pause before the restart that follows a node's last one.
+func backOff(last time.Duration, ran time.Duration) time.Duration {
+	switch {
+	case ran >= forgiven:
+		return 0
+	case last == 0:
+		return firstPause
+	default:
+		return min(2*last, longestPause)
+	}
+}
+
+// keepRunning starts a cluster's node again whenever it exits, until ctx ends.
+func (h *Host) keepRunning(ctx context.Context, c store.Cluster, n *engine.Node) {
+	log := h.log.With("cluster", c.Name, "node", n.ID())
+	restart := func(pause time.Duration) error { return h.restart(ctx, c, n, pause) }
+	respawn(ctx, n, restart, func(err error) {
+		log.ErrorContext(ctx, "node does not run; trying again", "error", err)
+	})
+}
+
+// respawn calls restart, after a pause, whenever the node exits, until ctx ends. A node that is down when it is called is
+// restarted at once.
+func respawn(ctx context.Context, n *engine.Node, restart func(pause time.Duration) error, report func(error)) {
+	var pause time.Duration
+	started := time.Time{} // long ago: the first restart comes at once
+	for {
+		err := n.WaitExit(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			report(err)
+		}
+		pause = backOff(pause, time.Since(started))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		started = time.Now()
+		if err := restart(pause); err != nil && ctx.Err() == nil {
+			report(err)
+		}
+	}
+}
+
+func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pause time.Duration) error {
+	start := time.Now()
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	h.cfg.Gateway.Restarted(c.ID)
+	message := fmt.Sprintf("The node died and was started again; it was ready after %s.",
+		(pause + time.Since(start)).Round(time.Millisecond))
+	_, err := h.cfg.Store.RecordRestart(ctx, c.ID, message)
+	return err
+}
+
+// Intervals of the work on a cluster's history. A look costs two listings of small directories.
+const (
+	historyInterval = 500 * time.Millisecond
+	pruneInterval   = time.Hour
+)
+
+// keepHistory collects WAL, takes restore points when they are due and prunes, until ctx ends.
+func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node) {
+	log := h.log.With("cluster", c.Name)
+	tick := time.NewTicker(historyInterval)
+	defer tick.Stop()
+	pruned := time.Now()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := h.advanceHistory(ctx, c, n)
+		if err == nil && time.Since(pruned) > pruneInterval {
+			pruned = time.Now()
+			err = h.cfg.History.Prune(ctx, c.ID)
+		}
+		// One line a failure, not two a second.
+		if err != nil && !failing && ctx.Err() == nil {
+			log.ErrorContext(ctx, "history could not be kept; trying again", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.Node) error {
+	src := h.source(c, n)
+	if _, err := h.cfg.History.Collect(ctx, src); err != nil {
+		return err
+	}
+	due, err := h.cfg.History.Due(ctx, src)
+	if err != nil || !due {
+		return err
+	}
+	_, err = h.cfg.History.Take(ctx, src)
+	return err
+}
