@@ -41,7 +41,8 @@ type cluster struct {
 	cancel   context.CancelFunc // ends the commands that run
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
 	refusals chan struct{}
-	lastID   atomic.Int32 // of connections
+	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
+	lastID   atomic.Int32  // of connections
 
 	mu struct {
 		sync.Mutex
@@ -64,6 +65,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		cursors:  newCursors(cfg.Clock, maxCursors),
 		replies:  newReplies(maxSessions, maxReplyBytes),
 		refusals: make(chan struct{}, maxRefusals),
+		restarts: make(chan struct{}, 1),
 	}
 	c.scram = newCredentials(c.node)
 	c.mu.conns = map[*conn]struct{}{}
@@ -75,6 +77,7 @@ func (c *cluster) start(ctx context.Context) {
 	ctx, c.cancel = context.WithCancel(ctx)
 	c.wg.Go(func() { c.accept(ctx) })
 	c.wg.Go(func() { c.sweep(ctx) })
+	c.wg.Go(func() { c.resumeIndexes(ctx) })
 }
 
 // stop cancels what runs and waits for its end.
@@ -146,7 +149,7 @@ func (c *cluster) accept(ctx context.Context) {
 func (c *cluster) admit(ctx context.Context, nc net.Conn) {
 	conn := newConn(c, nc, c.lastID.Add(1))
 	if !c.add(conn) {
-		c.refuse(nc)
+		c.refuse(ctx, nc)
 		return
 	}
 	c.wg.Go(func() {
@@ -180,7 +183,7 @@ func (c *cluster) connections() int {
 
 // refuse answers the first message of a connection over the limit with the reason, so that the user can read it in the driver's
 // error instead of "connection reset". A few at a time: whoever floods gets a closed connection.
-func (c *cluster) refuse(nc net.Conn) {
+func (c *cluster) refuse(ctx context.Context, nc net.Conn) {
 	select {
 	case c.refusals <- struct{}{}:
 	default:
@@ -190,6 +193,7 @@ func (c *cluster) refuse(nc net.Conn) {
 	c.wg.Go(func() {
 		defer func() { <-c.refusals }()
 		defer func() { _ = nc.Close() }()
+		defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 		_ = nc.SetDeadline(time.Now().Add(refusalTimeout))
 		frame, err := wire.ReadFrame(nc, preAuthMessage)
 		if err != nil {
@@ -199,6 +203,15 @@ func (c *cluster) refuse(nc net.Conn) {
 			"the cluster has as many connections as its plan allows (%d)", c.spec.MaxConnections)
 		_ = writeReply(nc, frame, limit.Document())
 	})
+}
+
+// restarted drops what belongs to the node's old process.
+func (c *cluster) restarted() {
+	c.node.reset()
+	select {
+	case c.restarts <- struct{}{}:
+	default:
+	}
 }
 
 // sweep forgets idle cursors.

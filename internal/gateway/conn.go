@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
 
@@ -178,9 +179,22 @@ func (c *conn) run(ctx context.Context, req *request) bsoncore.Document {
 	}
 	me := mongoerr.From(err)
 	if me.Code == mongoerr.InternalError || errors.Is(err, errUnavailable) {
-		c.log.Warn("command failed", slog.String("command", req.command), slog.Any("cause", errors.Unwrap(me)))
+		c.log.Warn("command failed", slog.String("command", req.command), slog.String("cause", cause(me)))
 	}
 	return me.Document()
+}
+
+// cause is what a log may say about an error: of PostgreSQL's errors the state and the place, because their texts may
+// quote documents.
+func cause(err error) string {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return fmt.Sprintf("SQLSTATE %s in %s at %s:%d", pe.Code, pe.Routine, pe.File, pe.Line)
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner.Error()
+	}
+	return err.Error()
 }
 
 // writeReply answers a message in the kind of message it came in.

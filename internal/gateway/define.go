@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -67,15 +69,28 @@ func listDatabases(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	if err != nil {
 		return nil, err
 	}
-	seen := make([][]byte, 0, len(all))
-	for _, db := range all {
+	seen, err := c.visible(all)
+	if err != nil {
+		return nil, err
+	}
+	return build(fs, []string{"databases"}, func(dst []byte) []byte { return appendDocuments(dst, "databases", seen) }), nil
+}
+
+// visible returns the databases that the user may see, in the order of their names.
+func (c *conn) visible(databases []field) ([][]byte, error) {
+	docs := map[string][]byte{}
+	for _, db := range databases {
 		about, err := subFields(db.value)
 		if err != nil {
 			return nil, err
 		}
 		if name, _ := find(about, "name").StringValueOK(); c.grants.sees(name) {
-			seen = append(seen, db.value.Data)
+			docs[name] = db.value.Data
 		}
 	}
-	return build(fs, []string{"databases"}, func(dst []byte) []byte { return appendDocuments(dst, "databases", seen) }), nil
+	seen := make([][]byte, 0, len(docs))
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		seen = append(seen, docs[name])
+	}
+	return seen, nil
 }

@@ -37,7 +37,7 @@ func (c *conn) admit(r *request) (command, error) {
 	case !c.grants.allow(cmd.privilege, r.db):
 		return command{}, notAuthorized(r.db, r.command)
 	case r.inTxn:
-		return command{}, mongoerr.New(mongoerr.IllegalOperation, "transactions are not supported yet")
+		return command{}, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "transactions are not supported yet")
 	case cmd.changes && isSystemDatabase(r.db):
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", r.db)
 	default:

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -18,6 +20,12 @@ const (
 	sqlIndexStatus   = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
 	sqlDropIndexes   = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
 
+	// Status 1 is queued, 2 is running; 3 is to be tried again; 4 has failed for good.
+	sqlIndexesQueued = "SELECT EXISTS (SELECT FROM documentdb_api_catalog.documentdb_index_queue WHERE index_cmd_status IN (1, 2, 3))"
+
+	// resumeDelay keeps the search for unfinished builds out of the way of the first commands.
+	resumeDelay       = 2 * time.Second
+	maxResumeAttempts = 100
 	// firstBuildPause and lastBuildPause are the pauses between two looks at an index that somebody else builds.
 	firstBuildPause = 5 * time.Millisecond
 	lastBuildPause  = 500 * time.Millisecond
@@ -82,6 +90,39 @@ func (c *conn) awaitIndexes(ctx context.Context, requests []byte) error {
 		}
 		wait = min(2*wait, lastBuildPause)
 	}
+}
+
+// resumeIndexes builds what is still queued when the node starts: whoever queued it no longer waits.
+func (c *cluster) resumeIndexes(ctx context.Context) {
+	for pause(ctx, resumeDelay) {
+		if err := c.buildQueued(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("resume index builds", slog.String("cause", cause(err)))
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.restarts:
+		}
+	}
+}
+
+// buildQueued builds until nothing is queued or running. It gives up after a while, because an idle node must not be
+// asked for ever; the next createIndexes tries again.
+func (c *cluster) buildQueued(ctx context.Context) error {
+	wait := firstBuildPause
+	for range maxResumeAttempts {
+		var queued bool
+		if err := c.node.queryRow(ctx, asBuilder(), sqlIndexesQueued, nil, &queued); err != nil || !queued {
+			return err
+		}
+		if err := c.node.exec(ctx, asBuilder(), sqlBuildIndex); err != nil {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, lastBuildPause)
+	}
+	return errors.New("indexes are still queued")
 }
 
 // flatten takes the reply out of the envelope that a sharded cluster would need, and returns a failure as an error.
@@ -167,7 +208,39 @@ func listIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
-	return c.firstPage(ctx, r, sqlListIndexes, r.spec())
+	page, err := c.firstPage(ctx, r, sqlListIndexes, r.spec())
+	if err != nil {
+		return nil, err
+	}
+	return withoutStorageEngine(page)
+}
+
+// withoutStorageEngine takes out of a page of indexes the option by which the engine marks them, which is not MongoDB's.
+func withoutStorageEngine(page bsoncore.Document) (bsoncore.Document, error) {
+	fs, err := fields(page)
+	if err != nil {
+		return nil, err
+	}
+	cur, err := subFields(find(fs, "cursor"))
+	if err != nil {
+		return nil, err
+	}
+	batch, err := subFields(find(cur, "firstBatch"))
+	if err != nil {
+		return nil, err
+	}
+	indexes := make([][]byte, 0, len(batch))
+	for _, f := range batch {
+		index, err := subFields(f.value)
+		if err != nil {
+			return nil, err
+		}
+		indexes = append(indexes, build(index, []string{"storageEngine"}, nil))
+	}
+	cleaned := build(cur, []string{"firstBatch"}, func(dst []byte) []byte { return appendDocuments(dst, "firstBatch", indexes) })
+	return build(fs, []string{"cursor"}, func(dst []byte) []byte {
+		return bsoncore.AppendDocumentElement(dst, "cursor", cleaned)
+	}), nil
 }
 
 func dropIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {

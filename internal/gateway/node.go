@@ -106,6 +106,9 @@ func (n *node) with(ctx context.Context, l login, do func(*pgxpool.Conn) error) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if errors.Is(err, errRole) && !isPassing(err) {
+			return mongoerr.Wrap(err, mongoerr.Unauthorized, "the user does not exist any more")
+		}
 		if !isPassing(err) || time.Now().After(deadline) || !pause(ctx, nodeRetry) {
 			return mongoerr.Wrap(fmt.Errorf("%w: %w", errUnavailable, err), mongoerr.PrimarySteppedDown,
 				"the cluster's node is not available").WithLabel(mongoerr.RetryableWrite)
@@ -128,7 +131,7 @@ func isPassing(err error) bool {
 	if errors.As(err, &pe) {
 		return pe.Code == "53300" || isShutdown(err)
 	}
-	return !errors.Is(err, errRole) && !errors.Is(err, errClosed)
+	return !errors.Is(err, errClosed)
 }
 
 // isShutdown reports whether PostgreSQL said that it stops, starts or has just crashed.
@@ -189,14 +192,14 @@ func (n *node) config(l login) *pgxpool.Config {
 // package comment.
 func takeRole(ctx context.Context, c *pgx.Conn, role string) error {
 	if _, err := c.Exec(ctx, "SET ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
-		return fmt.Errorf("set role: %w", err)
+		return fmt.Errorf("%w: %w", errRole, err)
 	}
 	var is string
 	if err := c.QueryRow(ctx, "SELECT current_user").Scan(&is); err != nil {
 		return fmt.Errorf("check role: %w", err)
 	}
 	if is != role {
-		return errRole
+		return fmt.Errorf("%w: current_user is another", errRole)
 	}
 	return nil
 }

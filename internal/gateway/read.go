@@ -61,7 +61,7 @@ func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	if isTrue(r.field("tailable")) { // the engine takes it and does something else
 		return nil, mongoerr.New(mongoerr.BadValue, "error processing query: tailable cursor requested on non capped collection")
 	}
-	return c.firstPage(ctx, r, sqlFind, r.spec())
+	return c.firstPage(ctx, r, sqlFind, r.spec(r.emptyFields("sort", "hint")...))
 }
 
 func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {

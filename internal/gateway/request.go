@@ -141,6 +141,11 @@ func (r *request) specWith(more func(dst []byte) []byte, drop ...string) bsoncor
 	return build(r.fields, append(genericFields(), drop...), more)
 }
 
+// emptyFields returns those of the named fields that are {}, which MongoDB takes for absent and the engine does not.
+func (r *request) emptyFields(names ...string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !isEmptyDocument(r.field(name)) })
+}
+
 // field returns the value of a top-level field, the zero Value if there is none.
 func (r *request) field(key string) bsoncore.Value { return find(r.fields, key) }
 

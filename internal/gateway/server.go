@@ -98,7 +98,7 @@ func (s *Server) Restarted(id string) {
 	c := s.clusters[id]
 	s.mu.Unlock()
 	if c != nil {
-		c.node.reset()
+		c.restarted()
 	}
 }
 
