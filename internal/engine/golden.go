@@ -209,12 +209,7 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 	if err := node.StartFresh(ctx, Recovery{}); err != nil {
 		return err
 	}
-	conn, err := node.Connect(ctx, RoleSuperuser)
-	if err != nil {
-		return err
-	}
-	err = execute(ctx, conn, goldenSQL+"\nCHECKPOINT;\n")
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+	if err := execute(ctx, node, goldenSQL+"\nCHECKPOINT;\n"); err != nil {
 		return err
 	}
 	if err := node.Stop(ctx, goldenPatience); err != nil {
@@ -227,16 +222,41 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 	return err
 }
 
-// execute runs statements one by one: extensions connect to the server themselves, and would not see what an
-// uncommitted script has made.
-func execute(ctx context.Context, conn *pgx.Conn, script string) error {
+// execute runs statements one by one, as superuser: extensions connect to the server themselves, and would not see
+// what an uncommitted script has made. Since they connect as the user who logged in, whatever the session has become
+// meanwhile, SET and RESET SESSION AUTHORIZATION are carried out by a login as that role.
+func execute(ctx context.Context, node *Node, script string) error {
+	conn, err := node.Connect(ctx, RoleSuperuser)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // whichever is the last
 	for _, statement := range statements(script) {
+		role, isLogin := sessionRole(statement)
+		if isLogin {
+			_ = conn.Close(ctx)
+			next, err := node.Connect(ctx, role)
+			if err != nil {
+				return err
+			}
+			conn = next
+			continue
+		}
 		if _, err := conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
 			first, _, _ := strings.Cut(statement, "\n")
 			return fmt.Errorf("run %q: %w", first, err)
 		}
 	}
 	return nil
+}
+
+// sessionRole returns the role that a statement makes the session's, if it is such a statement.
+func sessionRole(statement string) (role string, ok bool) {
+	statement = strings.TrimSuffix(statement, ";")
+	if statement == "RESET SESSION AUTHORIZATION" {
+		return RoleSuperuser, true
+	}
+	return strings.CutPrefix(statement, "SET SESSION AUTHORIZATION ")
 }
 
 // statements splits a script that follows two rules: a statement ends with a semicolon at the end of a line, unless

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -91,7 +92,7 @@ func (r *Runtime) ociSpec(s Spec) *specs.Spec {
 		Process: &specs.Process{
 			User:            specs.User{UID: uint32(s.UID), GID: uint32(s.GID)},
 			Args:            s.Args,
-			Env:             slices.Concat([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, s.Env),
+			Env:             s.environment(),
 			Cwd:             "/",
 			Capabilities:    &specs.LinuxCapabilities{},
 			Rlimits:         r.rlimits(),
@@ -110,6 +111,13 @@ func (r *Runtime) ociSpec(s Spec) *specs.Spec {
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
+}
+
+func (s Spec) environment() []string {
+	if slices.ContainsFunc(s.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		return s.Env
+	}
+	return slices.Concat([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, s.Env)
 }
 
 func (r *Runtime) rlimits() []specs.POSIXRlimit {
