@@ -140,9 +140,10 @@ func (h *History) forget(clusterID string) {
 }
 
 // mark commits a transaction that changes nothing, and returns a position behind it. Its stamp is later than any moment
-// before the call. It costs the source one flush of a few bytes of WAL.
+// before the call. It costs the source one flush of a few bytes of WAL. The empty message makes PostgreSQL wait for that flush: a
+// transaction that has only a number commits asynchronously.
 func mark(ctx context.Context, conn *pgx.Conn) (lsn uint64, timeline int, err error) {
-	if _, err := conn.Exec(ctx, "SELECT pg_current_xact_id()", pgx.QueryExecModeExec); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'tine', '')", pgx.QueryExecModeExec); err != nil {
 		return 0, 0, fmt.Errorf("write marker: %w", err)
 	}
 	lsn, timeline, err = position(ctx, conn)

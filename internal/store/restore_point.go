@@ -71,6 +71,9 @@ func (s *Store) DeleteRestorePoint(ctx context.Context, id int64) error {
 }
 
 func (s *Store) restorePoints(ctx context.Context, clusterID, limit string) ([]RestorePoint, error) {
+	if !isUUID(clusterID) {
+		return nil, nil
+	}
 	rows, err := s.pool.Query(ctx, "SELECT "+restorePointColumns+
 		" FROM tine.restore_points WHERE cluster_id = $1 ORDER BY completed_at, id"+limit, clusterID)
 	if err != nil {

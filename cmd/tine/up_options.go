@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v4"
+
+	"tine/internal/store"
+)
+
+// upOptions are the settings of tine up, as flags, environment and configuration file have them.
+type upOptions struct {
+	DataDir      string `yaml:"data_dir"`
+	EngineDir    string `yaml:"engine_dir"`
+	Listen       string `yaml:"listen"`
+	GatewayHost  string `yaml:"gateway_host"`
+	GatewayPorts string `yaml:"gateway_ports"`
+	StopNodes    bool   `yaml:"stop_nodes"`
+
+	// What follows is for the configuration file alone.
+
+	Host          string         `yaml:"host"`           // name of this machine in the store
+	GatewayListen string         `yaml:"gateway_listen"` // address that gateways listen on; empty means gateway_host
+	DatabaseURL   string         `yaml:"database_url"`   // PostgreSQL for Tine's own data; empty means a node of its own
+	Catalog       string         `yaml:"catalog"`        // file with plans, regions and prices; empty means the built-in one
+	Pool          poolOptions    `yaml:"pool"`
+	History       historyOptions `yaml:"history"`
+}
+
+type poolOptions struct {
+	Path     string `yaml:"path"`      // mount point; empty means DATA/pool
+	Device   string `yaml:"device"`    // block device to mount there
+	ImageGiB int64  `yaml:"image_gib"` // size of the image that is made if there is neither a btrfs nor a device; 0 chooses
+}
+
+type historyOptions struct {
+	Window       time.Duration `yaml:"window"`     // how far back clusters can be forked
+	Interval     time.Duration `yaml:"interval"`   // between restore points, if anything was written
+	ReplayBudget int64         `yaml:"replay_mib"` // WAL after which the next restore point is taken
+}
+
+func defaultUpOptions() upOptions {
+	return upOptions{
+		DataDir:      "/var/lib/tine",
+		EngineDir:    defaultEngineDir,
+		Listen:       "127.0.0.1:8080",
+		GatewayHost:  "127.0.0.1",
+		GatewayPorts: "27100-27999",
+		Host:         "local",
+	}
+}
+
+// mergeConfigFile lays what was given as a flag, or by the environment in its place, over the file.
+func mergeConfigFile(flags *pflag.FlagSet, opts upOptions, path string) (upOptions, error) {
+	merged := opts
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return upOptions{}, fmt.Errorf("read configuration: %w", err)
+		}
+		if err := yaml.Load(b, &merged, yaml.WithKnownFields()); err != nil {
+			return upOptions{}, fmt.Errorf("read configuration %s: %w", path, err)
+		}
+	}
+	given := map[string]func(){
+		"data-dir":      func() { merged.DataDir = opts.DataDir },
+		"engine-dir":    func() { merged.EngineDir = opts.EngineDir },
+		"listen":        func() { merged.Listen = opts.Listen },
+		"gateway-host":  func() { merged.GatewayHost = opts.GatewayHost },
+		"gateway-ports": func() { merged.GatewayPorts = opts.GatewayPorts },
+		"stop-nodes":    func() { merged.StopNodes = opts.StopNodes },
+	}
+	flags.Visit(func(f *pflag.Flag) {
+		if apply := given[f.Name]; apply != nil {
+			apply()
+		}
+	})
+	return merged, merged.validate()
+}
+
+// validate makes paths absolute and refuses what cannot work, before anything is touched.
+func (o *upOptions) validate() error {
+	for _, path := range []*string{&o.DataDir, &o.EngineDir} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+		*path = abs
+	}
+	if o.GatewayListen == "" {
+		o.GatewayListen = o.GatewayHost
+	}
+	if o.Pool.Path == "" {
+		o.Pool.Path = filepath.Join(o.DataDir, "pool")
+	}
+	_, err := o.ports()
+	return err
+}
+
+// ports reads "A-B".
+func (o *upOptions) ports() (store.PortRange, error) {
+	bad := fmt.Errorf("gateway ports %q are not a range such as 27100-27999", o.GatewayPorts)
+	a, b, ok := strings.Cut(o.GatewayPorts, "-")
+	if !ok {
+		return store.PortRange{}, bad
+	}
+	first, err1 := strconv.ParseUint(a, 10, 16)
+	last, err2 := strconv.ParseUint(b, 10, 16)
+	if err1 != nil || err2 != nil || first == 0 || first > last {
+		return store.PortRange{}, bad
+	}
+	return store.PortRange{First: int(first), Last: int(last)}, nil
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sys/unix"
+
+	"tine/internal/api"
+	"tine/internal/catalog"
+	"tine/internal/engine"
+	"tine/internal/fleet"
+	"tine/internal/gateway"
+	"tine/internal/history"
+	"tine/internal/host"
+	"tine/internal/sandbox"
+	"tine/internal/storage"
+	"tine/internal/store"
+)
+
+// up is the one process of a machine: every part, and the order in which they start and stop.
+type up struct {
+	opts upOptions
+	log  *slog.Logger
+
+	lock    *os.File
+	root    *engine.Root
+	pool    *storage.Pool
+	runtime *sandbox.Runtime
+	golden  string
+	control *host.Control
+	store   *store.Store
+	catalog *catalog.Catalog
+	gateway *gateway.Server
+	host    *host.Host
+	api     *apiServer
+
+	background sync.WaitGroup
+	cancel     context.CancelFunc
+}
+
+func (u *up) start(ctx context.Context) error {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	u.cancel = cancel
+	for _, part := range []func(context.Context) error{
+		u.lockDataDir, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	if u.control != nil {
+		u.background.Go(func() {
+			u.control.KeepRunning(background, func(err error) {
+				u.log.Error("control node does not run; trying again", "error", err)
+			})
+		})
+	}
+	return nil
+}
+
+// lockDataDir makes this the only process of the data directory. The kernel lets go of the lock whatever ends the process.
+func (u *up) lockDataDir(context.Context) error {
+	for _, dir := range []string{u.opts.DataDir, filepath.Join(u.opts.DataDir, "logs"), filepath.Join(u.opts.DataDir, "sockets")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make data directory: %w", err)
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(u.opts.DataDir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("another tine up is using %s", u.opts.DataDir)
+		}
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	u.lock = f
+	return nil
+}
+
+// openMachine opens what the nodes are made of: engine, pool, containers and the golden volume.
+func (u *up) openMachine(ctx context.Context) (err error) {
+	if u.root, err = engine.Open(u.opts.EngineDir); err != nil {
+		return err
+	}
+	if u.pool, err = storage.OpenPool(ctx, u.poolConfig()); err != nil {
+		return err
+	}
+	u.runtime, err = sandbox.New(sandbox.Config{
+		Dir:          filepath.Join(u.opts.DataDir, "sandbox"),
+		CgroupParent: "tine-" + shortHash(u.opts.DataDir),
+	})
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	u.golden, err = u.root.BuildGolden(ctx, u.pool, u.runtime, filepath.Join(u.opts.DataDir, "golden"))
+	if err != nil {
+		return err
+	}
+	u.log.DebugContext(ctx, "machine open", "engine", u.root.Version(), "golden", u.golden, "duration", time.Since(start))
+	return nil
+}
+
+// poolConfig prefers what the operator provides; without anything it is an image in the data directory.
+func (u *up) poolConfig() storage.PoolConfig {
+	const gib = 1 << 30
+	p := u.opts.Pool
+	cfg := storage.PoolConfig{Path: p.Path, Device: p.Device}
+	if p.Device == "" && p.Path == filepath.Join(u.opts.DataDir, "pool") {
+		cfg.Image = filepath.Join(u.opts.DataDir, "pool.img")
+		cfg.ImageSize = p.ImageGiB * gib
+	}
+	return cfg
+}
+
+// shortHash tells the cgroups of two data directories on one machine apart.
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:4])
+}
+
+func (u *up) openStore(ctx context.Context) error {
+	cfg, err := u.databaseConfig(ctx)
+	if err != nil {
+		return err
+	}
+	if u.store, err = store.Open(ctx, cfg, u.log); err != nil {
+		return err
+	}
+	u.catalog, err = catalog.Load(u.opts.Catalog)
+	return err
+}
+
+func (u *up) databaseConfig(ctx context.Context) (*pgxpool.Config, error) {
+	if u.opts.DatabaseURL != "" {
+		cfg, err := pgxpool.ParseConfig(u.opts.DatabaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("read database_url: %w", err)
+		}
+		return cfg, nil
+	}
+	var err error
+	u.control, err = host.StartControl(ctx, host.ControlConfig{
+		DataDir: u.opts.DataDir, Golden: u.golden, Pool: u.pool, Root: u.root, Runtime: u.runtime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u.control.PoolConfig()
+}
+
+// adminToken is the name of the token whose secret is in the data directory.
+const adminToken = "admin"
+
+// ensureAdminToken makes the file and the store agree. The file is the original: a store that was lost gets the token again.
+func (u *up) ensureAdminToken(ctx context.Context) error {
+	path := filepath.Join(u.opts.DataDir, "admin-token")
+	b, err := os.ReadFile(path)
+	secret := strings.TrimSpace(string(b))
+	if errors.Is(err, os.ErrNotExist) {
+		secret = store.NewSecret()
+		err = writeFile(path, secret+"\n")
+	}
+	if err != nil {
+		return fmt.Errorf("admin token: %w", err)
+	}
+	_, err = u.store.EnsureToken(ctx, adminToken, store.ScopeAdmin, secret)
+	return err
+}
+
+// writeFile writes a private file whole or not at all.
+func writeFile(path, content string) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, []byte(content), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func (u *up) startHost(ctx context.Context) (err error) {
+	u.gateway = gateway.NewServer(gateway.Config{Log: u.log, Host: u.opts.GatewayHost})
+	u.host, err = host.New(host.Config{
+		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
+		Store: u.store, Pool: u.pool, Root: u.root, Runtime: u.runtime, Catalog: u.catalog,
+		History: history.New(history.Config{
+			Pool: u.pool, Records: u.store, Log: u.log,
+			Budget: u.opts.History.ReplayBudget << 20, Interval: u.opts.History.Interval, Window: u.opts.History.Window,
+		}),
+		Gateway: u.gateway, GatewayAddress: u.opts.GatewayListen,
+		Log:       u.log,
+		AfterStep: killAt(os.Getenv("TINE_FAILPOINT")),
+	})
+	if err != nil {
+		return err
+	}
+	return u.host.Start(ctx)
+}
+
+// killAt kills this process, as kill -9 does, after the step of that name. Tests use it to show that every operation can be
+// interrupted anywhere.
+func killAt(failpoint string) func(string) {
+	return func(step string) {
+		if step == failpoint {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+	}
+}
+
+func (u *up) startAPI(ctx context.Context) error {
+	ports, err := u.opts.ports()
+	if err != nil {
+		return err
+	}
+	ports.Usable = func(port int) bool { return portIsFree(u.opts.GatewayListen, port) }
+	f := fleet.New(fleet.Config{
+		Store: u.store, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
+		Ports: ports, HistoryWindow: u.opts.History.Window,
+	})
+	u.api, err = listenAPI(ctx, u.opts.Listen, api.New(api.Config{Fleet: f, Tokens: u.store, Log: u.log}))
+	return err
+}
+
+// portIsFree says whether nobody listens there.
+func portIsFree(address string, port int) bool {
+	ln, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port))) //nolint:noctx // it returns at once
+	if err != nil {
+		return false
+	}
+	return ln.Close() == nil
+}
+
+// wait returns when ctx ends or the API cannot go on.
+func (u *up) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-u.api.failed:
+		return fmt.Errorf("serve API: %w", err)
+	}
+}
+
+// apiServer is the API's HTTP server.
+type apiServer struct {
+	http.Server
+	listener net.Listener
+	failed   chan error
+}
+
+func listenAPI(ctx context.Context, address string, handler http.Handler) (*apiServer, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	s := &apiServer{
+		Server: http.Server{
+			Handler:           handler,
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       time.Minute,
+			IdleTimeout:       2 * time.Minute,
+		},
+		listener: ln,
+		failed:   make(chan error, 1),
+	}
+	go func() {
+		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	return s, nil
+}
+
+// Addr is where the API listens.
+func (s *apiServer) Addr() string { return s.listener.Addr().String() }

@@ -1,0 +1,344 @@
+package history_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tine/internal/engine"
+	"tine/internal/history"
+	"tine/internal/store"
+)
+
+func (c *cluster) take(h *history.History) store.RestorePoint {
+	c.tb.Helper()
+	p, err := h.Take(c.tb.Context(), c.src)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	return p
+}
+
+func wantNumbers(t *testing.T, n *engine.Node, want ...int) {
+	t.Helper()
+	if got := numbers(t, n); !slices.Equal(got, want) {
+		t.Errorf("the fork holds %v, want %v", got, want)
+	}
+}
+
+func TestForkAtHoldsExactlyWhatWasCommittedBefore(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1, 2)
+	at := now()
+	c.insert(3)
+	n, _ := c.forkAt(h, at)
+	wantNumbers(t, n, 1, 2)
+	wantNumbers(t, c.node, 1, 2, 3)
+}
+
+// PostgreSQL never reaches a target after the last commit and gives up.
+func TestForkAtAMomentAfterTheLastCommitOfAnIdleSource(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1)
+	n, _ := c.forkAt(h, now())
+	wantNumbers(t, n, 1)
+}
+
+// PostgreSQL replays all of the WAL inside a snapshot first, and fails if the target lies within it.
+func TestForkAtAMomentInsideTheNewestSnapshotUsesTheOneBefore(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	first := c.take(h)
+	c.insert(1)
+	at := now()
+	c.insert(2)
+	second := c.take(h)
+	n, r := c.forkAt(h, at)
+	if r.Base.ID != first.ID {
+		t.Errorf("the fork starts from restore point %d, want %d, because %d has commits after the moment", r.Base.ID, first.ID, second.ID)
+	}
+	wantNumbers(t, n, 1)
+}
+
+// Nothing is committed between the moment and the next restore point: its marker must end the recovery.
+func TestForkAtAMomentInAQuietTimeBeforeARestorePoint(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1)
+	at := now()
+	c.take(h)
+	c.insert(2)
+	n, _ := c.forkAt(h, at)
+	wantNumbers(t, n, 1)
+}
+
+func TestForkAtTheInstantARestorePointWasCompleted(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.insert(1)
+	p := c.take(h)
+	c.insert(2)
+	n, r := c.forkAt(h, p.CompletedAt)
+	if r.Base.ID != p.ID {
+		t.Errorf("the fork starts from restore point %d, want %d", r.Base.ID, p.ID)
+	}
+	wantNumbers(t, n, 1)
+}
+
+// With the source down nobody can write the commit that ends the recovery.
+func TestForkAtAMomentAfterTheLastCommitOfASourceThatIsDown(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1)
+	if err := c.node.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.src.Connect = nil
+	at := now()
+	r, err := h.Restore(t.Context(), c.src, at, "volumes/"+c.id+"-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { machine.remove(t, c.id+"-a") })
+	if !r.Uncertain {
+		t.Error("the result does not say that its target may not exist")
+	}
+	n := machine.node(c.id + "-a")
+	if err := n.StartFresh(t.Context(), r.Recovery); !errors.Is(err, engine.ErrExited) {
+		t.Fatalf("recovery to a target that does not exist ended with %v, want %v", err, engine.ErrExited)
+	}
+	r, err = h.Restore(t.Context(), c.src, at, "volumes/"+c.id+"-b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { machine.remove(t, c.id+"-b") })
+	n = machine.node(c.id + "-b")
+	r.Recovery.Until = time.Time{}
+	if err := n.StartFresh(t.Context(), r.Recovery); err != nil {
+		t.Fatalf("%v\n%s", err, machine.log(c.id+"-b"))
+	}
+	wantNumbers(t, n, 1)
+}
+
+func TestForkAtAMomentBeforeTheHistoryIsRefused(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	at := now()
+	if _, err := h.Restore(t.Context(), c.src, at, "volumes/none"); !errors.Is(err, history.ErrOutside) {
+		t.Errorf("without restore points: %v, want %v", err, history.ErrOutside)
+	}
+	c.take(h)
+	if _, err := h.Restore(t.Context(), c.src, at, "volumes/none"); !errors.Is(err, history.ErrOutside) {
+		t.Errorf("before the first restore point: %v, want %v", err, history.ErrOutside)
+	}
+	if ok, err := machine.pool.Exists("volumes/none"); err != nil || ok {
+		t.Errorf("a volume was left: %v, %v", ok, err)
+	}
+}
+
+// The WAL of the moments between is in the archive, on its way there, and in the live log.
+func TestForkAtFindsWALInAllItsPlaces(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.bulk(40)
+	c.exec("CHECKPOINT")
+	c.exec("SELECT pg_switch_wal()")
+	waitArchived(t, c)
+	if n, err := h.Collect(t.Context(), c.src); err != nil || n == 0 {
+		t.Fatalf("collected %d segments: %v", n, err)
+	}
+	c.insert(1)
+	c.bulk(20)
+	c.insert(2)
+	at := now()
+	c.insert(3)
+	n, r := c.forkAt(h, at)
+	if r.Segments < 4 {
+		t.Errorf("the recovery had %d segments, want at least 4", r.Segments)
+	}
+	wantNumbers(t, n, 1, 2)
+}
+
+// waitArchived returns when the segment before the current one has been archived by PostgreSQL.
+func waitArchived(t *testing.T, c *cluster) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		var done bool
+		err := c.conn.QueryRow(t.Context(), `SELECT coalesce(last_archived_wal >=
+			pg_walfile_name(pg_current_wal_insert_lsn() - 16 * 1024 * 1024), false) FROM pg_stat_archiver`).Scan(&done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done {
+			return
+		}
+	}
+}
+
+func TestForkAcrossAMissingSegmentIsRefused(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.bulk(40)
+	c.exec("CHECKPOINT")
+	c.exec("SELECT pg_switch_wal()")
+	waitArchived(t, c)
+	c.exec("CHECKPOINT") // PostgreSQL forgets what is archived
+	if _, err := h.Collect(t.Context(), c.src); err != nil {
+		t.Fatal(err)
+	}
+	wal := filepath.Join(machine.pool.Path(), "history", c.id, "wal")
+	segments, err := os.ReadDir(wal)
+	if err != nil || len(segments) < 3 {
+		t.Fatalf("%d segments are archived: %v", len(segments), err)
+	}
+	gap := segments[1].Name()
+	if err := os.Remove(filepath.Join(wal, gap)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Restore(t.Context(), c.src, now(), "volumes/"+c.id+"-gap")
+	t.Cleanup(func() { machine.remove(t, c.id+"-gap") })
+	if !errors.Is(err, history.ErrBroken) || !strings.Contains(err.Error(), gap) {
+		t.Errorf("restore across a gap: %v, want %v and the name %s", err, history.ErrBroken, gap)
+	}
+}
+
+// A fork at a moment has a history of its own, on a timeline of its own.
+func TestForkOfAForkAtAMoment(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1)
+	at := now()
+	c.insert(2)
+	n, _ := c.forkAt(h, at)
+	fork := c.adopt(n)
+	err := n.MakeDurable(t.Context(), func() error {
+		_, err := h.TakeFirst(t.Context(), fork.src)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork.insert(10)
+	at = now()
+	fork.insert(11)
+	second, _ := fork.forkAt(h, at)
+	wantNumbers(t, second, 1, 10)
+	fork.take(h)
+	fork.insert(12)
+	third, _ := fork.forkAt(h, now())
+	wantNumbers(t, third, 1, 10, 11, 12)
+	wantNumbers(t, c.node, 1, 2)
+}
+
+// adopt makes a fork's node a cluster that is recorded.
+func (c *cluster) adopt(n *engine.Node) *cluster {
+	c.tb.Helper()
+	fork := newCluster(c.tb) // for its row; its own node is not used
+	fork.node, fork.conn = n, connect(c.tb, n)
+	fork.src.Volume = "volumes/" + n.ID()
+	fork.src.Connect = connector(n)
+	return fork
+}
+
+func TestRestorePointIsDueWhenTheBudgetIsWritten(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{Budget: 32 << 20})
+	due := func() bool {
+		t.Helper()
+		due, err := h.Due(t.Context(), c.src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return due
+	}
+	if !due() {
+		t.Error("no restore point is due for a cluster that has none")
+	}
+	c.take(h)
+	if due() {
+		t.Error("a restore point is due right after one")
+	}
+	c.bulk(80)
+	if !due() {
+		t.Error("no restore point is due after 80 MiB with a budget of 32 MiB")
+	}
+}
+
+func TestRestorePointIsDueAfterTheIntervalOnlyIfSomethingWasWritten(t *testing.T) {
+	t.Parallel()
+	clock := time.Now
+	c := newCluster(t)
+	h := newHistory(history.Config{Interval: time.Hour, Now: func() time.Time { return clock() }})
+	c.take(h)
+	clock = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	if due, err := h.Due(t.Context(), c.src); err != nil || due {
+		t.Errorf("idle: due is %v, %v", due, err)
+	}
+	c.insert(1)
+	clock = func() time.Time { return time.Now().Add(4 * time.Hour) }
+	if due, err := h.Due(t.Context(), c.src); err != nil || !due {
+		t.Errorf("after a write: due is %v, %v", due, err)
+	}
+}
+
+func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var ahead time.Duration
+	h := newHistory(history.Config{Window: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
+	old := c.take(h)
+	c.insert(1)
+	base := c.take(h)
+	c.insert(2)
+	at := now()
+	c.insert(3)
+	recent := c.take(h)
+	ahead = time.Hour - time.Since(at) // at is now the oldest moment of the window
+	if err := h.Prune(t.Context(), c.id); err != nil {
+		t.Fatal(err)
+	}
+	points, err := machine.records.RestorePoints(t.Context(), c.id)
+	if err != nil || len(points) != 2 || points[0].ID != base.ID || points[1].ID != recent.ID {
+		t.Fatalf("restore points %v are left, want %d and %d: %v", points, base.ID, recent.ID, err)
+	}
+	if ok, err := machine.pool.Exists(old.Volume); err != nil || ok {
+		t.Errorf("the snapshot of the pruned restore point exists: %v, %v", ok, err)
+	}
+	ahead = 0
+	n, _ := c.forkAt(h, at)
+	wantNumbers(t, n, 1, 2)
+}
+
+// Not parallel: it sweeps the pool of all tests.
+func TestSweepRemovesWhatIsNotRecorded(t *testing.T) { //nolint:paralleltest // see above
+	c, h := newCluster(t), newHistory(history.Config{})
+	p := c.take(h)
+	unrecorded := "history/" + c.id + "/points/unrecorded"
+	unknown := "history/unknown/points/any"
+	for _, volume := range []string{unrecorded, unknown} {
+		if err := machine.pool.Snapshot(t.Context(), c.src.Volume, volume); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Sweep(t.Context(), map[string]bool{c.id: true}); err != nil {
+		t.Fatal(err)
+	}
+	for volume, want := range map[string]bool{p.Volume: true, unrecorded: false, unknown: false} {
+		if ok, err := machine.pool.Exists(volume); err != nil || ok != want {
+			t.Errorf("%s exists: %v, want %v; %v", volume, ok, want, err)
+		}
+	}
+}
