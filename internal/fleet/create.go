@@ -19,6 +19,10 @@ type CreateRequest struct {
 	Tags                                []string
 	ProjectID, PrivateNetworkUUID       string
 	Source                              *Source
+	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: trusted
+	// sources, names for the service, storage that grows by itself.
+	Rules, ServiceNames []string
+	Autoscale           bool
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -63,6 +67,9 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 
 // check turns a request that can be carried out into the cluster that it asks for.
 func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, error) {
+	if err := checkRelease(r); err != nil {
+		return store.Cluster{}, err
+	}
 	if err := f.checkName(ctx, r.Name); err != nil {
 		return store.Cluster{}, err
 	}

@@ -21,6 +21,20 @@ const (
 	engine                    = "mongodb"
 )
 
+// checkRelease refuses what DigitalOcean has and this release has not: whoever asks for it relies on it.
+func checkRelease(r CreateRequest) error {
+	switch {
+	case len(r.Rules) > 0:
+		return invalid("rules", "must be empty: this release has no trusted sources")
+	case len(r.ServiceNames) > 0:
+		return invalid("do_settings.service_cnames", "must be empty: this release has no names for services")
+	case r.Autoscale:
+		return invalid("autoscale.storage.enabled", "must be false: in this release storage does not grow by itself")
+	default:
+		return nil
+	}
+}
+
 // checkName refuses names that are malformed or taken.
 func (f *Fleet) checkName(ctx context.Context, name string) error {
 	const rule = "must be 3 to 63 characters of lower-case letters, digits, hyphens and periods"
@@ -120,7 +134,8 @@ func checkIDs(c *store.Cluster) error {
 	for _, id := range []struct{ field, value string }{
 		{"project_id", c.ProjectID}, {"private_network_uuid", c.PrivateNetworkUUID},
 	} {
-		if id.value != "" && uuid.Validate(id.value) != nil {
+		const canonicalLength = 36
+		if id.value != "" && (len(id.value) != canonicalLength || uuid.Validate(id.value) != nil) {
 			return invalid(id.field, "must be a UUID or empty; got %s", quote(id.value))
 		}
 	}

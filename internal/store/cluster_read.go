@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,6 +27,9 @@ func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
 
 // ClusterByName returns the cluster of that name, whatever its status; ErrNotFound if there is none.
 func (s *Store) ClusterByName(ctx context.Context, name string) (Cluster, error) {
+	if !isText(name) {
+		return Cluster{}, fmt.Errorf("read cluster %q: %w", name, ErrNotFound)
+	}
 	return s.oneCluster(ctx, "name = $1", name)
 }
 
@@ -40,6 +45,9 @@ func (s *Store) PendingForks(ctx context.Context, sourceID string) ([]Cluster, e
 
 // Clusters returns one page of the clusters, oldest first, and how many there are on all pages together.
 func (s *Store) Clusters(ctx context.Context, page Page) (list []Cluster, total int, err error) {
+	if !isText(page.Tag) {
+		return nil, 0, nil
+	}
 	const filter = `($1 = '' OR tags @> ARRAY[$1]) AND ($2 OR status <> 'destroying')`
 	row := s.pool.QueryRow(ctx, "SELECT count(*) FROM tine.clusters WHERE "+filter, page.Tag, page.WithDestroying)
 	if err := row.Scan(&total); err != nil {
@@ -92,6 +100,9 @@ func isUUID(id string) bool {
 	const canonicalLength = 36
 	return len(id) == canonicalLength && uuid.Validate(id) == nil
 }
+
+// isText says whether PostgreSQL can hold s as text; what it cannot hold, nothing in it has.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // micros is t as PostgreSQL keeps it, so that what is written and what is read back are equal.
 func micros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -35,6 +35,7 @@ func Open(tb testing.TB) *store.Store {
 func Database(tb testing.TB) *pgxpool.Config {
 	tb.Helper()
 	dir := socketDir(tb)
+	relax(tb, dir)
 	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	admin(tb, dir, "CREATE DATABASE "+name+" TEMPLATE template0")
 	tb.Cleanup(func() { admin(tb, dir, "DROP DATABASE "+name+" WITH (FORCE)") })
@@ -44,6 +45,14 @@ func Database(tb testing.TB) *pgxpool.Config {
 // Logger writes warnings and errors into the test's own log.
 func Logger(tb testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// relax makes the test's PostgreSQL forget about power cuts: dropping a database waits for a checkpoint, and with fsync that is a
+// second a test.
+func relax(tb testing.TB, dir string) {
+	tb.Helper()
+	admin(tb, dir, "ALTER SYSTEM SET fsync = off")
+	admin(tb, dir, "SELECT pg_reload_conf()")
 }
 
 func socketDir(tb testing.TB) string {

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"tine/internal/fleet"
+	"tine/internal/store"
+)
+
+// Auth knows whose a token is. *store.Store does.
+type Auth interface {
+	// Authenticate returns the token with that secret, or store.ErrUnauthorized.
+	Authenticate(ctx context.Context, secret string) (store.Token, error)
+}
+
+var _ Auth = (*store.Store)(nil)
+
+// Config is what the API needs.
+type Config struct {
+	Fleet *fleet.Fleet
+	Auth  Auth
+	Log   *slog.Logger
+	// Ready says why the process cannot serve requests now, or nil; default: it always can.
+	Ready func(ctx context.Context) error
+	Clock func() time.Time // default: the system's
+	// HourlyLimit and MinuteLimit are how many requests a token may make; default 5000 and 250, DigitalOcean's. They do not hold
+	// for tokens with the scope admin.
+	HourlyLimit, MinuteLimit int
+}
+
+// server is the API.
+type server struct {
+	fleet  *fleet.Fleet
+	auth   Auth
+	log    *slog.Logger
+	ready  func(ctx context.Context) error
+	clock  func() time.Time
+	limits *limits
+}
+
+// New returns the handler of all of the API's paths; Fleet, Auth and Log must be set.
+func New(cfg Config) http.Handler {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(context.Context) error { return nil }
+	}
+	s := &server{
+		fleet: cfg.Fleet, auth: cfg.Auth, log: cfg.Log, ready: cfg.Ready, clock: cfg.Clock,
+		limits: newLimits(cfg.HourlyLimit, cfg.MinuteLimit, cfg.Clock),
+	}
+	return s.identify(s.routes())
+}
+
+// endpoint is what answers one method of one path.
+type endpoint struct {
+	scope string // that the token needs; empty: no token at all
+	serve func(*http.Request) (response, error)
+}
+
+func (s *server) routes() http.Handler {
+	const databases, database = "/v2/databases", "/v2/databases/{id}"
+	mux := http.NewServeMux()
+	for path, methods := range map[string]map[string]endpoint{
+		databases: {
+			http.MethodGet:  {store.ScopeRead, s.listDatabases},
+			http.MethodPost: {store.ScopeWrite, s.createDatabase},
+		},
+		database: {
+			http.MethodGet:    {store.ScopeRead, s.getDatabase},
+			http.MethodDelete: {store.ScopeWrite, s.deleteDatabase},
+		},
+		databases + "/options": {http.MethodGet: {store.ScopeRead, s.getOptions}},
+		database + "/backups":  {http.MethodGet: {store.ScopeRead, s.listBackups}},
+		database + "/events":   {http.MethodGet: {store.ScopeRead, s.listEvents}},
+		database + "/history":  {http.MethodGet: {store.ScopeRead, s.getHistory}},
+		"/v2/tokens": {
+			http.MethodGet:  {store.ScopeAdmin, s.listTokens},
+			http.MethodPost: {store.ScopeAdmin, s.createToken},
+		},
+		"/v2/tokens/{id}": {http.MethodDelete: {store.ScopeAdmin, s.revokeToken}},
+		"/healthz":        {http.MethodGet: {"", s.health}},
+		"/readyz":         {http.MethodGet: {"", s.readiness}},
+	} {
+		mux.Handle(path, s.methods(methods))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &statusError{http.StatusNotFound, "the resource you requested could not be found: there is no path " + quotePath(r)})
+	})
+	return mux
+}
+
+func (s *server) health(*http.Request) (response, error) {
+	return ok(map[string]string{"status": "ok"})
+}
+
+func (s *server) readiness(r *http.Request) (response, error) {
+	if err := s.ready(r.Context()); err != nil {
+		return response{}, &statusError{http.StatusServiceUnavailable, "not ready: " + err.Error()}
+	}
+	return ok(map[string]string{"status": "ok"})
+}

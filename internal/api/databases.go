@@ -1,0 +1,199 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"tine/internal/fleet"
+	"tine/internal/store"
+)
+
+const (
+	// perPage is not DigitalOcean's 20: Terraform and others never ask for a second page of databases, and what is not on
+	// the first one does not exist to them.
+	perPage    = 200
+	maxPerPage = 200
+	maxPage    = 1_000_000
+)
+
+// createBody is what clients send to make a cluster.
+type createBody struct {
+	Name               string   `json:"name"`
+	Engine             string   `json:"engine"`
+	Version            string   `json:"version"`
+	Region             string   `json:"region"`
+	Size               string   `json:"size"`
+	NumNodes           int      `json:"num_nodes"`
+	StorageSizeMiB     int64    `json:"storage_size_mib"`
+	Tags               []string `json:"tags"`
+	ProjectID          string   `json:"project_id"`
+	PrivateNetworkUUID string   `json:"private_network_uuid"`
+	BackupRestore      *struct {
+		DatabaseName    string `json:"database_name"`
+		BackupCreatedAt string `json:"backup_created_at"`
+	} `json:"backup_restore"`
+	Rules []struct {
+		Type  string `json:"type"`
+		Value string `json:"value"`
+	} `json:"rules"`
+	Autoscale struct {
+		Storage struct {
+			Enabled bool `json:"enabled"`
+		} `json:"storage"`
+	} `json:"autoscale"`
+	StorageAutoscale struct {
+		Enabled bool `json:"enabled"`
+	} `json:"storage_autoscale"`
+	DOSettings struct {
+		ServiceCNAMEs []string `json:"service_cnames"`
+	} `json:"do_settings"`
+}
+
+func (s *server) createDatabase(r *http.Request) (response, error) {
+	received := s.clock()
+	var body createBody
+	if err := decode(r, &body); err != nil {
+		return response{}, err
+	}
+	request, err := body.request()
+	if err != nil {
+		return response{}, err
+	}
+	request.ReceivedAt = received
+	created, err := s.fleet.Create(r.Context(), request)
+	if err != nil {
+		return response{}, err
+	}
+	return response{http.StatusCreated, map[string]any{
+		"database": s.encodeDatabase(created.Cluster, created.Connection, created.Users),
+	}}, nil
+}
+
+func (b *createBody) request() (fleet.CreateRequest, error) {
+	request := fleet.CreateRequest{
+		Name: b.Name, Engine: b.Engine, Version: b.Version, Region: b.Region, Size: b.Size, NumNodes: b.NumNodes,
+		StorageMiB: b.StorageSizeMiB, Tags: b.Tags, ProjectID: b.ProjectID, PrivateNetworkUUID: b.PrivateNetworkUUID,
+		ServiceNames: b.DOSettings.ServiceCNAMEs,
+		Autoscale:    b.Autoscale.Storage.Enabled || b.StorageAutoscale.Enabled,
+	}
+	for _, rule := range b.Rules {
+		request.Rules = append(request.Rules, rule.Type+":"+rule.Value)
+	}
+	if b.BackupRestore == nil {
+		return request, nil
+	}
+	request.Source = &fleet.Source{Name: b.BackupRestore.DatabaseName}
+	if text := b.BackupRestore.BackupCreatedAt; text != "" {
+		at, err := parseTime("backup_restore.backup_created_at", text)
+		if err != nil {
+			return request, err
+		}
+		request.Source.At = &at
+	}
+	return request, nil
+}
+
+func (s *server) getDatabase(r *http.Request) (response, error) {
+	destroying, err := flag(r.URL.Query(), "include_destroying")
+	if err != nil {
+		return response{}, err
+	}
+	c, err := s.cluster(r.Context(), r.PathValue("id"), destroying)
+	if err != nil {
+		return response{}, err
+	}
+	return ok(map[string]any{"database": s.encodeKnown(c)})
+}
+
+func (s *server) deleteDatabase(r *http.Request) (response, error) {
+	if err := s.fleet.Destroy(r.Context(), r.PathValue("id")); err != nil {
+		return response{}, err
+	}
+	return noContent()
+}
+
+func (s *server) listDatabases(r *http.Request) (response, error) {
+	page, err := pageOf(r.URL.Query())
+	if err != nil {
+		return response{}, err
+	}
+	list, total, err := s.list(r.Context(), r.URL.Query().Get("name"), page)
+	if err != nil {
+		return response{}, err
+	}
+	databases := make([]database, len(list))
+	for i, c := range list {
+		databases[i] = s.encodeKnown(c)
+	}
+	return ok(map[string]any{
+		"databases": databases,
+		"links":     links(r, page, total),
+		"meta":      map[string]int{"total": total},
+	})
+}
+
+// list returns the page, or the one cluster of that name.
+func (s *server) list(ctx context.Context, name string, page store.Page) ([]store.Cluster, int, error) {
+	if name == "" {
+		return s.fleet.List(ctx, page)
+	}
+	found, err := s.fleet.Find(ctx, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(found) == 1 && found[0].Status == store.StatusDestroying && !page.WithDestroying {
+		found = nil
+	}
+	return found, len(found), nil
+}
+
+// cluster returns a cluster that a client may still see. To all clients 404 is what says that a destruction succeeded.
+func (s *server) cluster(ctx context.Context, id string, destroying bool) (store.Cluster, error) {
+	c, err := s.fleet.Get(ctx, id)
+	if err != nil {
+		return store.Cluster{}, err
+	}
+	if c.Status == store.StatusDestroying && !destroying {
+		return store.Cluster{}, &statusError{http.StatusNotFound, "the cluster " + id + " is being destroyed"}
+	}
+	return c, nil
+}
+
+func pageOf(query url.Values) (page store.Page, err error) {
+	if page.Number, err = number(query, "page", 1, maxPage); err != nil {
+		return page, err
+	}
+	if page.Size, err = number(query, "per_page", perPage, maxPerPage); err != nil {
+		return page, err
+	}
+	page.Tag = query.Get("tag_name")
+	page.WithDestroying, err = flag(query, "include_destroying")
+	return page, err
+}
+
+// links leads to the other pages, if there are any.
+func links(r *http.Request, page store.Page, total int) map[string]any {
+	last := max((total+page.Size-1)/page.Size, 1)
+	if last == 1 {
+		return map[string]any{}
+	}
+	to := func(number int) string {
+		query := r.URL.Query()
+		query.Set("page", strconv.Itoa(number))
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		return (&url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawQuery: query.Encode()}).String()
+	}
+	pages := map[string]string{}
+	if page.Number > 1 {
+		pages["first"], pages["prev"] = to(1), to(min(page.Number-1, last))
+	}
+	if page.Number < last {
+		pages["next"], pages["last"] = to(page.Number+1), to(last)
+	}
+	return map[string]any{"pages": pages}
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"time"
+
+	"tine/internal/fleet"
+	"tine/internal/store"
+)
+
+// database is a cluster as DigitalOcean's clients read it. A field without omitempty is always there: some clients
+// crash where one is missing or null.
+type database struct {
+	ID                string            `json:"id"`
+	Name              string            `json:"name"`
+	Engine            string            `json:"engine"`
+	Version           string            `json:"version"`
+	SemanticVersion   string            `json:"semantic_version"`
+	NumNodes          int               `json:"num_nodes"`
+	Size              string            `json:"size"`
+	Region            string            `json:"region"`
+	Status            string            `json:"status"`
+	Failure           string            `json:"failure,omitempty"`     // ours: why the status is failed
+	ForkedFrom        *forkedFrom       `json:"forked_from,omitempty"` // ours
+	CreatedAt         string            `json:"created_at"`
+	PrivateNetwork    string            `json:"private_network_uuid"`
+	Tags              []string          `json:"tags"`
+	DBNames           []string          `json:"db_names"`
+	Connection        connection        `json:"connection"`
+	PrivateConnection connection        `json:"private_connection"`
+	Users             []user            `json:"users"`
+	Maintenance       maintenanceWindow `json:"maintenance_window"`
+	ProjectID         string            `json:"project_id"`
+	Rules             []struct{}        `json:"rules"`
+	EndOfLife         string            `json:"version_end_of_life,omitempty"`
+	EndOfAvailability string            `json:"version_end_of_availability,omitempty"`
+	StorageSizeMiB    int64             `json:"storage_size_mib"`
+	MetricsEndpoints  []struct{}        `json:"metrics_endpoints"` // empty for MongoDB, as DigitalOcean's
+	Autoscale         autoscale         `json:"autoscale"`         // as the specification has it
+	StorageAutoscale  storageAutoscale  `json:"storage_autoscale"` // as godo reads it
+	DOSettings        doSettings        `json:"do_settings"`
+}
+
+type forkedFrom struct {
+	ID   string  `json:"id"`
+	Name string  `json:"name"`
+	At   *string `json:"at"` // null: the latest
+}
+
+type connection struct {
+	Protocol string `json:"protocol"`
+	URI      string `json:"uri"`
+	Database string `json:"database"`
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	User     string `json:"user"`
+	Password string `json:"password"`
+	SSL      bool   `json:"ssl"`
+}
+
+type user struct {
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Password string `json:"password,omitempty"`
+}
+
+type maintenanceWindow struct {
+	Day         string   `json:"day"`
+	Hour        string   `json:"hour"`
+	Pending     bool     `json:"pending"`
+	Description []string `json:"description"`
+}
+
+type storageAutoscale struct {
+	Enabled bool `json:"enabled"`
+}
+
+type autoscale struct {
+	Storage storageAutoscale `json:"storage"`
+}
+
+type doSettings struct {
+	ServiceCNAMEs []string `json:"service_cnames"`
+}
+
+// encodeKnown is a cluster whose password was shown long ago.
+func (s *server) encodeKnown(c store.Cluster) database {
+	return s.encodeDatabase(c, s.fleet.Connection(c, ""), s.fleet.Users(c))
+}
+
+func (s *server) encodeDatabase(c store.Cluster, conn fleet.Connection, users []fleet.User) database {
+	version, _ := s.fleet.Catalog().Version(c.Version)
+	reachable := connection(conn)
+	d := database{
+		ID: c.ID, Name: c.Name, Engine: c.Engine, Version: c.Version, SemanticVersion: version.Semantic, NumNodes: c.NumNodes,
+		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c),
+		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: s.fleet.Databases(c),
+		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
+		Maintenance: maintenanceWindow{Day: "sunday", Hour: "03:00:00", Description: []string{}},
+		ProjectID:   c.ProjectID, Rules: []struct{}{}, EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
+		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: doSettings{ServiceCNAMEs: []string{}},
+	}
+	for i, u := range users {
+		d.Users[i] = user(u)
+	}
+	return d
+}
+
+func encodeSource(c store.Cluster) *forkedFrom {
+	if !c.IsFork() {
+		return nil
+	}
+	f := &forkedFrom{ID: c.SourceID, Name: c.SourceName}
+	if c.ForkAt != nil {
+		at := exact(*c.ForkAt)
+		f.At = &at
+	}
+	return f
+}
+
+// seconds is a time as DigitalOcean writes it.
+func seconds(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// exact is a time to the microsecond, as it can be forked at.
+func exact(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// gigabytes is rounded to what is worth printing.
+func gigabytes(bytes int64) float64 {
+	const thousandth = 1 << 30 / 1000.0
+	return float64(int64(float64(bytes)/thousandth+0.5)) / 1000
+}

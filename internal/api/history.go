@@ -1,0 +1,91 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+)
+
+type backup struct {
+	CreatedAt     string  `json:"created_at"`
+	SizeGigabytes float64 `json:"size_gigabytes"`
+	Incremental   bool    `json:"incremental"` // never: each backup is complete without the others
+}
+
+// schedule says that there is a backup every hour, which is the least there is.
+type schedule struct {
+	Hour          int `json:"backup_hour"`
+	Minute        int `json:"backup_minute"`
+	IntervalHours int `json:"backup_interval_hours"`
+}
+
+func (s *server) listBackups(r *http.Request) (response, error) {
+	if _, err := s.cluster(r.Context(), r.PathValue("id"), false); err != nil {
+		return response{}, err
+	}
+	list, err := s.fleet.Backups(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return response{}, err
+	}
+	backups := make([]backup, len(list))
+	for i, b := range list {
+		backups[i] = backup{CreatedAt: seconds(b.CreatedAt), SizeGigabytes: gigabytes(b.SizeBytes)}
+	}
+	return ok(map[string]any{"backups": backups, "scheduled_backup_time": schedule{IntervalHours: 1}})
+}
+
+type event struct {
+	ID          string `json:"id"`
+	ClusterName string `json:"cluster_name"`
+	EventType   string `json:"event_type"`
+	CreateTime  string `json:"create_time"`
+	Message     string `json:"message"` // ours
+}
+
+// listEvents works for clusters that are gone, too: what happened to them is asked for then.
+func (s *server) listEvents(r *http.Request) (response, error) {
+	list, err := s.fleet.Events(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return response{}, err
+	}
+	events := make([]event, len(list))
+	for i, e := range list {
+		events[i] = event{
+			ID: strconv.FormatInt(e.ID, 10), ClusterName: e.ClusterName, EventType: e.Type,
+			CreateTime: exact(e.CreatedAt), Message: e.Message,
+		}
+	}
+	return ok(map[string]any{"events": events})
+}
+
+type window struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+type restorePoint struct {
+	CreatedAt     string  `json:"created_at"` // from this moment on the cluster can be forked with it
+	SizeGigabytes float64 `json:"size_gigabytes"`
+}
+
+type history struct {
+	Window        *window        `json:"window"` // null while there is no restore point
+	RestorePoints []restorePoint `json:"restore_points"`
+}
+
+func (s *server) getHistory(r *http.Request) (response, error) {
+	if _, err := s.cluster(r.Context(), r.PathValue("id"), false); err != nil {
+		return response{}, err
+	}
+	h, err := s.fleet.History(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return response{}, err
+	}
+	answer := history{RestorePoints: make([]restorePoint, len(h.RestorePoints))}
+	if !h.Window.Empty() {
+		answer.Window = &window{From: exact(h.Window.From), To: exact(h.Window.To)}
+	}
+	for i, p := range h.RestorePoints {
+		answer.RestorePoints[i] = restorePoint{CreatedAt: exact(p.CompletedAt), SizeGigabytes: gigabytes(p.SizeBytes)}
+	}
+	return response{http.StatusOK, answer}, nil
+}
