@@ -82,6 +82,24 @@ func flock(ctx context.Context, f *os.File) error {
 	}
 }
 
+// lockParent locks the common parent cgroup: shared while a container is started in it, exclusively to remove it.
+func (r *Runtime) lockParent(how int) (unlock func(), err error) {
+	dir, err := os.Open(r.bundles)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(dir.Fd()), how)
+		if err == nil {
+			return func() { _ = dir.Close() }, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			_ = dir.Close()
+			return nil, fmt.Errorf("lock %s: %w", r.bundles, err)
+		}
+	}
+}
+
 func writeBundle(dir string, spec *specs.Spec) error {
 	text, err := json.MarshalIndent(spec, "", "\t")
 	if err != nil {

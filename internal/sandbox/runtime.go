@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,10 +32,6 @@ type Runtime struct {
 	cgroupParent string
 	oomScore     *int
 	maxFiles     uint64
-
-	// creating is read-locked while a container is started, so that Remove does not take the parent cgroup away from
-	// under it.
-	creating sync.RWMutex
 }
 
 // Status is what is known about a container. The zero Status stands for one that is not known at all.
@@ -149,8 +144,11 @@ func (r *Runtime) start(ctx context.Context, spec Spec, lock *os.File) error {
 	}
 	defer func() { _ = log.Close() }()
 
-	r.creating.RLock()
-	defer r.creating.RUnlock()
+	unlock, err := r.lockParent(unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	// Without a keyring of its own a container starts a little faster; it may not use keyrings anyway.
 	cmd := r.command(ctx, spec.ID, "run", "--detach", "--no-new-keyring",
 		"--bundle", r.bundle(spec.ID), "--pid-file", r.pidFile(spec.ID), spec.ID)
@@ -210,11 +208,20 @@ func (r *Runtime) remove(ctx context.Context, id string) error {
 	if err := os.RemoveAll(r.bundle(id)); err != nil {
 		return err
 	}
-	if r.creating.TryLock() {
-		defer r.creating.Unlock()
-		return removeCgroups("/" + r.cgroupParent)
+	return r.removeParent()
+}
+
+// removeParent removes the cgroup that all containers' cgroups lie in, if it was the last one's.
+func (r *Runtime) removeParent() error {
+	unlock, err := r.lockParent(unix.LOCK_EX | unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil // a container is being started in it
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return removeCgroups("/" + r.cgroupParent)
 }
 
 // clear removes all of a container but its locked directory.
