@@ -234,7 +234,7 @@ func (u *up) startAPI(ctx context.Context) error {
 		Store: u.store, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window,
 	})
-	u.api, err = listenAPI(ctx, u.opts.Listen, api.New(api.Config{Fleet: f, Tokens: u.store, Log: u.log}))
+	u.api, err = listenAPI(ctx, u.opts.Listen, api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping}))
 	return err
 }
 
