@@ -70,7 +70,7 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-func setup(t *testing.T, change ...func(*api.Config)) *bundle {
+func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	t.Helper()
 	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}}
 	c, err := catalog.Load("")
@@ -80,7 +80,7 @@ func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 	cfg := api.Config{
 		Fleet: fleet.New(fleet.Config{
 			Store: b.store, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
-			Ports: store.PortRange{First: 28000, Last: 28299},
+			Ports: store.PortRange{First: 28000, Last: 29999},
 		}),
 		Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 		HourlyLimit: 100_000, MinuteLimit: 100_000,
@@ -95,7 +95,7 @@ func setup(t *testing.T, change ...func(*api.Config)) *bundle {
 	return b
 }
 
-func (b *bundle) token(t *testing.T, scope string) string {
+func (b *bundle) token(t testing.TB, scope string) string {
 	t.Helper()
 	secret, _, err := b.store.CreateToken(t.Context(), scope, scope)
 	if err != nil {
@@ -105,7 +105,7 @@ func (b *bundle) token(t *testing.T, scope string) string {
 }
 
 // godo is DigitalOcean's client, as it is, without repeating what failed.
-func (b *bundle) godo(t *testing.T, secret string) *godo.Client {
+func (b *bundle) godo(t testing.TB, secret string) *godo.Client {
 	t.Helper()
 	client, err := godo.New(nil, godo.SetBaseURL(b.url), godo.SetRequestHeaders(map[string]string{"Authorization": "Bearer " + secret}))
 	if err != nil {
@@ -115,7 +115,7 @@ func (b *bundle) godo(t *testing.T, secret string) *godo.Client {
 }
 
 // do sends a request as curl would and returns its answer, with the body read.
-func (b *bundle) do(t *testing.T, method, path, body string, header ...string) answer {
+func (b *bundle) do(t testing.TB, method, path, body string, header ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader(body))
 	if err != nil {
@@ -144,7 +144,7 @@ type answer struct {
 }
 
 // json returns the body as an object.
-func (a answer) json(t *testing.T) map[string]any {
+func (a answer) json(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {

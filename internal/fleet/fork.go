@@ -93,8 +93,12 @@ func inherit(c *store.Cluster, source store.Cluster) {
 		value  *string
 		source string
 	}{
-		{&c.Engine, source.Engine}, {&c.Version, source.Version}, {&c.Region, source.Region}, {&c.Size, source.Size},
-		{&c.ProjectID, source.ProjectID}, {&c.PrivateNetworkUUID, source.PrivateNetworkUUID},
+		{&c.Engine, source.Engine},
+		{&c.Version, source.Version},
+		{&c.Region, source.Region},
+		{&c.Size, source.Size},
+		{&c.ProjectID, source.ProjectID},
+		{&c.PrivateNetworkUUID, source.PrivateNetworkUUID},
 	} {
 		if *field.value == "" {
 			*field.value = field.source
