@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+)
+
+const clustersPath = "/v2/databases"
+
+func newClusterCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "cluster", Short: "Create, fork, list and destroy clusters"}
+	o := addClientFlags(cmd)
+	return group(cmd,
+		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
+		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterHistoryCommand(o))
+}
+
+// cluster is what the API says of a cluster. It is printed as JSON exactly as it came, with the fields that godo does not know.
+type cluster struct {
+	godo.Database
+	Failure    string      `json:"failure"`
+	ForkedFrom *forkedFrom `json:"forked_from"`
+
+	raw json.RawMessage
+}
+
+type forkedFrom struct {
+	Name string    `json:"name"`
+	At   time.Time `json:"at"` // zero: the latest
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *cluster) UnmarshalJSON(b []byte) error {
+	type fields cluster // without this method
+	if err := json.Unmarshal(b, (*fields)(c)); err != nil {
+		return fmt.Errorf("decode cluster: %w", err)
+	}
+	c.raw = bytes.Clone(b)
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c cluster) MarshalJSON() ([]byte, error) { return c.raw, nil }
+
+type clusterRoot struct {
+	Database cluster `json:"database"`
+}
+
+// clusters returns all clusters, or with a name the one that has it, if any.
+func (c *client) clusters(ctx context.Context, name string) ([]cluster, error) {
+	const perPage = 200 // the most that the API gives
+	list := []cluster{}
+	for page := 1; ; page++ {
+		query := url.Values{"page": {strconv.Itoa(page)}, "per_page": {strconv.Itoa(perPage)}}
+		if name != "" {
+			query.Set("name", name)
+		}
+		var root struct {
+			Databases []cluster `json:"databases"`
+		}
+		if err := c.call(ctx, http.MethodGet, clustersPath+"?"+query.Encode(), nil, &root); err != nil {
+			return nil, err
+		}
+		list = append(list, root.Databases...)
+		if len(root.Databases) < perPage {
+			return list, nil
+		}
+	}
+}
+
+// clusterByID returns a cluster as it is now.
+func (c *client) clusterByID(ctx context.Context, id string) (cluster, error) {
+	var root clusterRoot
+	err := c.call(ctx, http.MethodGet, clustersPath+"/"+url.PathEscape(id), nil, &root)
+	return root.Database, err
+}
+
+// find returns the cluster that a user means by a name or an id. A name wins, because a name may look like an id.
+func (c *client) find(ctx context.Context, nameOrID string) (cluster, error) {
+	list, err := c.clusters(ctx, nameOrID)
+	if err != nil {
+		return cluster{}, err
+	}
+	for _, candidate := range list {
+		if candidate.Name == nameOrID {
+			return candidate, nil
+		}
+	}
+	if uuid.Validate(nameOrID) == nil {
+		return c.clusterByID(ctx, nameOrID)
+	}
+	return cluster{}, fmt.Errorf("there is no cluster %q: %w", nameOrID, errNotFound)
+}
+
+// completeCluster offers the names of clusters for the first argument.
+func completeCluster(o *clientOptions) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		const patience = 2 * time.Second
+		ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+		defer cancel()
+		// Cobra completes without running the root's PersistentPreRunE.
+		if len(args) > 0 || bindEnvironment(cmd) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var list []cluster
+		api, err := o.client()
+		if err == nil {
+			list, err = api.clusters(ctx, "")
+		}
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []cobra.Completion
+		for _, c := range list {
+			if strings.HasPrefix(c.Name, prefix) {
+				names = append(names, cobra.CompletionWithDesc(c.Name, c.Status))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"time"
+
+	"github.com/digitalocean/godo"
+	"github.com/spf13/cobra"
+)
+
+func newClusterForkCommand(o *clientOptions) *cobra.Command {
+	var s shape
+	var at string
+	cmd := &cobra.Command{
+		Use:   "fork SOURCE NAME",
+		Short: "Make a new cluster from another one, as it is now or was at a moment of its history",
+		Long: `Fork the cluster SOURCE, given by its name or id, into a new cluster NAME with all of its databases, users and settings.
+The source goes on undisturbed, and neither ever sees the other's writes.
+
+A fork holds all writes that were acknowledged before the moment it is made at, and none that began after it. Without --at that
+is the moment when the request arrives; ` + "`tine cluster history SOURCE`" + ` shows how far back it can be. The fork's
+doadmin gets a new password; all other users keep theirs.`,
+		Example: `  tine cluster fork shop shop-test --wait
+  tine cluster fork shop shop-before --at 2026-08-01T18:42:26.999Z --wait
+  tine cluster fork shop shop-small --at 2h --size db-s-1vcpu-1gb`,
+		Args:              takes("SOURCE", "NAME"),
+		ValidArgsFunction: completeCluster(o),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request, err := s.request(args[1])
+			if err != nil {
+				return err
+			}
+			request.BackupRestore = &godo.DatabaseBackupRestore{}
+			if at != "" {
+				moment, err := parseMoment(at, time.Now())
+				if err != nil {
+					return err
+				}
+				request.BackupRestore.BackupCreatedAt = formatMoment(moment)
+			}
+			api, err := o.client()
+			if err != nil {
+				return err
+			}
+			source, err := api.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			request.BackupRestore.DatabaseName = source.Name
+			return o.make(cmd, api, request, s.wait)
+		},
+	}
+	s.addFlags(cmd, o, "default: as the source")
+	cmd.Flags().StringVar(&at, "at", "", "`moment` to fork at: RFC 3339 with any fraction, or how long ago, like 90s or 2h (default: now)")
+	return cmd
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newClusterGetCommand(o *clientOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:               "get CLUSTER",
+		Short:             "Show one cluster, by its name or id",
+		Args:              takes("CLUSTER"),
+		ValidArgsFunction: completeCluster(o),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.client()
+			if err != nil {
+				return err
+			}
+			c, err := api.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return o.printCluster(cmd.OutOrStdout(), c)
+		},
+	}
+}
+
+// printCluster prints one cluster in the format that was asked for.
+func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
+	if o.output == formatJSON {
+		return printJSON(w, c)
+	}
+	return printFields(w, []field{
+		{"name", c.Name},
+		{"status", c.Status},
+		{"failure", c.Failure},
+		{"plan", c.SizeSlug + ", " + mebibytes(c.StorageSizeMib)},
+		{"version", c.VersionSlug},
+		{"region", c.RegionSlug},
+		{"nodes", strconv.Itoa(c.NumNodes)},
+		{"tags", strings.Join(c.Tags, ", ")},
+		{"forked from", c.origin()},
+		{"created", moment(c.CreatedAt)},
+		{"id", c.ID},
+		{"user", c.user()},
+		{"password", c.password()},
+		{"uri", c.uri()},
+	})
+}
+
+// origin says what a fork was made from.
+func (c cluster) origin() string {
+	switch {
+	case c.ForkedFrom == nil:
+		return ""
+	case c.ForkedFrom.At.IsZero():
+		return c.ForkedFrom.Name + ", latest"
+	default:
+		return c.ForkedFrom.Name + " at " + moment(c.ForkedFrom.At)
+	}
+}
+
+func (c cluster) user() string {
+	if c.Connection == nil {
+		return ""
+	}
+	return c.Connection.User
+}
+
+// password is known in the answer to the request that made it, and never again.
+func (c cluster) password() string {
+	if c.Connection == nil {
+		return ""
+	}
+	return c.Connection.Password
+}
+
+func (c cluster) uri() string {
+	if c.Connection == nil {
+		return ""
+	}
+	return c.Connection.URI
+}

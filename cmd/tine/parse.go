@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var agoPattern = regexp.MustCompile(`^(?:([0-9]+)d)?(.*)$`)
+
+// parseMoment reads --at: a moment in RFC 3339 with any fraction, or how long ago it was. The API knows microseconds; what is
+// finer is cut off, so that the fork never holds more than was asked for. Whether the moment can be forked at is the API's to say:
+// its clock counts, not this machine's.
+func parseMoment(text string, now time.Time) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		ago, ok := parseAgo(text)
+		if !ok {
+			return time.Time{}, &usageError{fmt.Sprintf(
+				"--at must be a time like 2026-08-01T18:42:27.123456Z, or how long ago it was, like 90s, 2h or 3d12h; got %q", text)}
+		}
+		at = now.Add(-ago)
+	}
+	return at.UTC().Truncate(time.Microsecond), nil
+}
+
+// parseAgo reads a positive duration as Go writes it, with days in front if there are any.
+func parseAgo(text string) (time.Duration, bool) {
+	const day, longest = 24 * time.Hour, 10_000
+	parts := agoPattern.FindStringSubmatch(text)
+	var ago time.Duration
+	if parts[1] != "" {
+		days, err := strconv.Atoi(parts[1])
+		if err != nil || days > longest {
+			return 0, false
+		}
+		ago = time.Duration(days) * day
+	}
+	if parts[2] != "" {
+		rest, err := time.ParseDuration(parts[2])
+		if err != nil || rest < 0 {
+			return 0, false
+		}
+		ago += rest
+	}
+	return ago, ago > 0
+}
+
+// formatMoment writes a moment as the API takes it, with all of the digits that it knows.
+func formatMoment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// parseStorage reads --storage into MiB, which a number without a unit is, too. Empty is 0: the API chooses.
+func parseStorage(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, factor := text, uint64(1)
+	for _, unit := range []struct {
+		suffix string
+		mib    uint64
+	}{{"MiB", 1}, {"GiB", 1 << 10}, {"TiB", 1 << 20}} {
+		if rest, ok := strings.CutSuffix(text, unit.suffix); ok {
+			number, factor = rest, unit.mib
+		}
+	}
+	const most = 1 << 40 // keeps the product far from overflow; the API knows the real limit
+	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	if err != nil || n == 0 || n > most {
+		return 0, &usageError{fmt.Sprintf("--storage must be a size like 20GiB, 20480MiB or 1TiB; got %q", text)}
+	}
+	return n * factor, nil
+}

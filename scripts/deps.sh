@@ -1,0 +1,37 @@
+#!/bin/bash
+# Installs the Debian packages that Tine needs and this machine lacks. Says nothing if there are none.
+set -euo pipefail
+
+# What each command comes from. cgo and the race detector need gcc.
+packages=(
+	runc:runc
+	mmdebstrap:mmdebstrap
+	mkfs.btrfs:btrfs-progs
+	losetup:mount
+	gpgv:gpgv
+	git:git
+	gcc:gcc
+)
+
+missing=()
+for entry in "${packages[@]}"; do
+	PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
+done
+# The C library's headers come with no command.
+[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+[ ${#missing[@]} -eq 0 ] && exit
+
+echo "installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# A mirror that is a snapshot is past its Valid-Until, which says nothing about its signatures.
+apt() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Check-Valid-Until=false "$@" >>"$log" 2>&1 || {
+		cat "$log" >&2
+		echo "deps.sh: apt-get $1 failed (it needs root and a Debian mirror)" >&2
+		exit 1
+	}
+}
+apt update
+apt install -y --no-install-recommends "${missing[@]}"
