@@ -9,13 +9,12 @@ import (
 )
 
 // The types of events that the store writes by itself; others may add their own with AddEvent. DigitalOcean's names
-// are used where it has one (cluster_create, cluster_update, cluster_delete).
+// are used where it has one.
 const (
 	EventClusterCreate    = "cluster_create"    // asked for
 	EventClusterFork      = "cluster_fork"      // asked for
 	EventClusterOnline    = "cluster_online"    // the creation or fork is complete
 	EventClusterFailed    = "cluster_failed"    // the creation or fork was given up
-	EventClusterUpdate    = "cluster_update"    // for others: settings changed
 	EventClusterDelete    = "cluster_delete"    // destruction asked for
 	EventClusterDestroyed = "cluster_destroyed" // destruction complete
 	EventNodeRestart      = "node_restart"

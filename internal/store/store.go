@@ -21,12 +21,17 @@ type Store struct {
 	log    *slog.Logger
 }
 
-// Open connects to the database, brings its tables up to date and returns the store ready for use. Several processes
-// may open the same database at once: one migrates, the others wait. The caller closes the store.
+// leastConns is what the store needs: a migration alone takes three connections, and jobs, requests and River share the rest.
+const leastConns = 10
+
+// Open connects to the database (PostgreSQL 13 or later, reached directly: jobs need LISTEN), brings its tables up to date
+// and returns the store ready for use. Several processes may open the same database at once: one migrates, the others wait.
+// The caller closes the store.
 func Open(ctx context.Context, cfg *pgxpool.Config, log *slog.Logger) (*Store, error) {
 	cfg = cfg.Copy()
 	// With no search path a name without its schema is an error at once, not a table somewhere else one day.
 	cfg.ConnConfig.RuntimeParams["search_path"] = ""
+	cfg.MaxConns = max(cfg.MaxConns, leastConns)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

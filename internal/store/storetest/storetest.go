@@ -66,7 +66,7 @@ func socketDir(tb testing.TB) string {
 
 func config(tb testing.TB, dir, database string) *pgxpool.Config {
 	tb.Helper()
-	cfg, err := pgxpool.ParseConfig(fmt.Sprintf("host=node user=postgres database=%s pool_max_conns=10", database))
+	cfg, err := pgxpool.ParseConfig(fmt.Sprintf("host=node user=postgres database=%s", database))
 	if err != nil {
 		tb.Fatal(err)
 	}
