@@ -1,0 +1,28 @@
+package e2e
+
+import (
+	"net/url"
+	"slices"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+func indexModel(keys bson.D, o *options.IndexOptionsBuilder) mongo.IndexModel {
+	return mongo.IndexModel{Keys: keys, Options: o}
+}
+
+func contains(list []string, want string) bool { return slices.Contains(list, want) }
+
+// withPassword puts another password into a connection string.
+func withPassword(t *testing.T, uri, password string) string {
+	t.Helper()
+	u, err := url.Parse(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String()
+}
