@@ -133,7 +133,7 @@ func (c *conn) read() (wire.Frame, error) {
 	case c.first:
 		idle = firstMessageTimeout
 	}
-	if err := c.setReadDeadline(idle); err != nil {
+	if err := c.setReadDeadline(idle); err != nil { // also lifts the one that ended a watch
 		return wire.Frame{}, err
 	}
 	if _, err := c.reader.Peek(1); err != nil {

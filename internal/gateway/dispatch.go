@@ -18,6 +18,11 @@ func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, err
 	if cmd.retried && r.hasTxn && r.session != nil {
 		return c.once(ctx, cmd, r)
 	}
+	if cmd.privilege > handshake && !cmd.changes {
+		var stop func()
+		ctx, stop = c.watched(ctx)
+		defer stop()
+	}
 	return cmd.run(ctx, c, r)
 }
 

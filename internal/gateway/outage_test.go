@@ -226,35 +226,52 @@ func TestWriteRepeatedByTheDriverIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
+// block locks the collection's table until release is called; waiting returns when n statements wait for it.
+func block(tb testing.TB, coll *mongo.Collection, mode string) (waiting func(n int), release func()) {
+	tb.Helper()
+	tx := must(superuser(tb).Begin(tb.Context()))(tb)
+	var table string
+	const find = "SELECT 'documentdb_data.documents_' || collection_id FROM documentdb_api_catalog.collections WHERE database_name = $1 AND collection_name = $2"
+	if err := tx.QueryRow(tb.Context(), find, coll.Database().Name(), coll.Name()).Scan(&table); err != nil {
+		tb.Fatal(err)
+	}
+	must(tx.Exec(tb.Context(), "LOCK TABLE "+table+" IN "+mode+" MODE"))(tb)
+	watch := superuser(tb)
+	waiting = func(n int) {
+		tb.Helper()
+		deadline := time.Now().Add(10 * time.Second)
+		for got := -1; got != n; {
+			if err := watch.QueryRow(tb.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass", table).Scan(&got); err != nil {
+				tb.Fatal(err)
+			}
+			if time.Now().After(deadline) {
+				tb.Fatalf("%d statements wait, want %d", got, n)
+			}
+		}
+	}
+	release = func() {
+		if err := tx.Rollback(tb.Context()); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return waiting, release
+}
+
 func TestShutdownLetsRunningCommandsEnd(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)
 	coll := g.database(t).Collection("c")
 	must(coll.InsertMany(t.Context(), numbered(1)))(t)
-	lock := superuser(t)
-	tx := must(lock.Begin(t.Context()))(t)
-	var table string
-	if err := tx.QueryRow(t.Context(), "SELECT 'documentdb_data.documents_' || collection_id FROM documentdb_api_catalog.collections WHERE database_name = $1 AND collection_name = 'c'", coll.Database().Name()).Scan(&table); err != nil {
-		t.Fatal(err)
-	}
-	must(tx.Exec(t.Context(), "LOCK TABLE "+table+" IN EXCLUSIVE MODE"))(t)
-
+	waiting, release := block(t, coll, "EXCLUSIVE")
 	written := make(chan error, 1)
 	go func() {
 		_, err := coll.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "late"}})
 		written <- err
 	}()
-	watch := superuser(t)
-	for waiting := false; !waiting; { // until the insert waits for the lock
-		if err := watch.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::regclass)", table).Scan(&waiting); err != nil {
-			t.Fatal(err)
-		}
-	}
+	waiting(1)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); g.server.Shutdown(context.WithoutCancel(t.Context())) }()
-	if err := tx.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	<-stopped
 	if err := <-written; err != nil {
 		t.Errorf("a command that ran at shutdown failed: %v", err)
@@ -266,26 +283,54 @@ func TestCloseCancelsRunningCommands(t *testing.T) {
 	g := open(t, nil)
 	coll := g.database(t, options.Client().SetRetryReads(false)).Collection("c")
 	must(coll.InsertMany(t.Context(), numbered(1)))(t)
-	lock := superuser(t)
-	tx := must(lock.Begin(t.Context()))(t)
-	var table string
-	if err := tx.QueryRow(t.Context(), "SELECT 'documentdb_data.documents_' || collection_id FROM documentdb_api_catalog.collections WHERE database_name = $1 AND collection_name = 'c'", coll.Database().Name()).Scan(&table); err != nil {
-		t.Fatal(err)
-	}
-	must(tx.Exec(t.Context(), "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE"))(t)
+	waiting, release := block(t, coll, "ACCESS EXCLUSIVE")
 	read := make(chan error, 1)
 	go func() { read <- coll.FindOne(t.Context(), bson.D{}).Err() }()
-	watch := superuser(t)
-	for waiting := false; !waiting; {
-		if err := watch.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::regclass)", table).Scan(&waiting); err != nil {
-			t.Fatal(err)
-		}
-	}
+	waiting(1)
 	g.server.Close(g.id)
 	if err := <-read; err == nil {
 		t.Error("a command outlived its cluster")
 	}
-	if err := tx.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
+	waiting(0)
+	release()
+}
+
+func TestReadEndsWhenItsClientHangsUp(t *testing.T) {
+	t.Parallel()
+	g := open(t, nil)
+	coll := g.database(t).Collection("c")
+	must(coll.InsertMany(t.Context(), numbered(1)))(t)
+	waiting, release := block(t, coll, "ACCESS EXCLUSIVE")
+	leaver := g.client(t, options.Client().SetRetryReads(false))
+	read := make(chan error, 1)
+	go func() {
+		read <- leaver.Database(coll.Database().Name()).Collection("c").FindOne(t.Context(), bson.D{}).Err()
+	}()
+	waiting(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // Disconnect then closes connections in use, too
+	_ = leaver.Disconnect(ctx)
+	waiting(0)
+	release()
+	<-read
+}
+
+func TestCommandsAfterALongOne(t *testing.T) {
+	t.Parallel()
+	coll := open(t, nil).database(t, options.Client().SetMaxPoolSize(1)).Collection("c")
+	must(coll.InsertMany(t.Context(), numbered(1)))(t)
+	waiting, release := block(t, coll, "ACCESS EXCLUSIVE")
+	read := make(chan error, 1)
+	go func() { read <- coll.FindOne(t.Context(), bson.D{}).Err() }()
+	waiting(1)
+	must(superuser(t).Exec(t.Context(), "SELECT pg_sleep(0.4)"))(t) // longer than watchAfter
+	release()
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+	for range 3 {
+		if err := coll.FindOne(t.Context(), bson.D{}).Err(); err != nil {
+			t.Errorf("the connection is of no use after a long command: %v", err)
+		}
 	}
 }
