@@ -26,3 +26,21 @@ func withPassword(t *testing.T, uri, password string) string {
 	u.User = url.UserPassword(u.User.Username(), password)
 	return u.String()
 }
+
+// document is what the tests' collections hold.
+type document struct {
+	ID int `bson:"_id"`
+}
+
+func all(t *testing.T, c *mongo.Collection) []document {
+	t.Helper()
+	cursor, err := c.Find(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatalf("find: %v", err)
+	}
+	var docs []document
+	if err := cursor.All(t.Context(), &docs); err != nil {
+		t.Fatalf("find: %v", err)
+	}
+	return docs
+}

@@ -103,16 +103,7 @@ func insert(t *testing.T, c *mongo.Collection, numbers ...int) {
 // wantNumbers fails unless the collection has just these _ids.
 func wantNumbers(t *testing.T, c *mongo.Collection, want ...int) {
 	t.Helper()
-	cursor, err := c.Find(t.Context(), bson.D{})
-	if err != nil {
-		t.Fatalf("find: %v", err)
-	}
-	var docs []struct {
-		ID int `bson:"_id"`
-	}
-	if err := cursor.All(t.Context(), &docs); err != nil {
-		t.Fatalf("find: %v", err)
-	}
+	docs := all(t, c)
 	got := map[int]bool{}
 	for _, d := range docs {
 		got[d.ID] = true

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -317,15 +316,18 @@ func (t *Tine) WaitOnline(ctx context.Context, id string) error {
 	}
 }
 
-// WaitGone returns when a cluster that is being destroyed is no more.
+// WaitGone returns when nothing is left of a cluster that is being destroyed. It is no longer found from the request on; its events
+// tell when the work is done.
 func (t *Tine) WaitGone(ctx context.Context, id string) error {
 	for {
-		_, resp, err := t.API.Databases.Get(ctx, id)
-		if resp != nil && resp.StatusCode == http.StatusNotFound {
-			return nil
-		}
+		events, _, err := t.API.Databases.ListDatabaseEvents(ctx, id, nil)
 		if err != nil {
 			return err
+		}
+		for _, e := range events {
+			if e.EventType == "cluster_destroyed" {
+				return nil
+			}
 		}
 		if err := sleep(ctx); err != nil {
 			return fmt.Errorf("wait for the end of cluster %s: %w", id, err)

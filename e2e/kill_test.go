@@ -1,0 +1,274 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/digitalocean/godo"
+
+	"tine/e2e/harness"
+	"tine/internal/host"
+)
+
+// own starts a Tine for a test that kills it.
+func own(t *testing.T) *harness.Tine {
+	t.Helper()
+	tine, err := harness.New(harness.Options{ImageGiB: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tine.Destroy(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return tine
+}
+
+// restart stops tine up in order and starts it again.
+func restart(t *testing.T, tine *harness.Tine, env ...string) {
+	t.Helper()
+	if err := tine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.Start(t.Context(), env...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killed waits until the failpoint has killed tine up, and starts it again.
+func killed(t *testing.T, tine *harness.Tine) {
+	t.Helper()
+	if err := tine.Exited(t.Context()); t.Context().Err() != nil {
+		t.Fatal(err)
+	}
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill -9 of tine up after every step of every operation: the operation is completed after the restart, or had been, and nothing is
+// left of the attempt.
+func TestKillAfterEveryStep(t *testing.T) { //nolint:paralleltest // it wants the machine for itself
+	tine := own(t)
+	source := makeCluster(t, tine, harness.CreateRequest(newName("source")))
+	insert(t, connect(t, source).Database("d").Collection("c"), 1, 2)
+	moment := now()
+	insert(t, connect(t, source).Database("d").Collection("c"), 3)
+	for _, step := range host.Steps() {
+		t.Run(step, func(t *testing.T) {
+			operation, _, _ := strings.Cut(step, "/")
+			var request *godo.DatabaseCreateRequest
+			want := []int{1, 2}
+			switch operation {
+			case "create":
+				request, want = harness.CreateRequest(newName("killed")), nil
+			default:
+				request = harness.ForkRequest(source.Name, newName("killed"), moment)
+			}
+			var cluster *godo.Database
+			if operation == "destroy" {
+				var err error
+				if cluster, err = tine.Make(t.Context(), request); err != nil {
+					t.Fatal(err)
+				}
+				restart(t, tine, "TINE_FAILPOINT="+step)
+				_, _ = tine.API.Databases.Delete(t.Context(), cluster.ID) // the answer may be lost
+				killed(t, tine)
+			} else {
+				restart(t, tine, "TINE_FAILPOINT="+step)
+				_, _, _ = tine.API.Databases.Create(t.Context(), request) // the answer may be lost
+				killed(t, tine)
+				cluster = find(t, tine, request.Name)
+				if err := tine.WaitOnline(t.Context(), cluster.ID); err != nil {
+					t.Fatal(err, lastLines(tine.LogText()))
+				}
+				wantClusters(t, tine, 2)
+				if step != operation+"/online" { // after the last step there is nothing to tell
+					wantResumed(t, tine, cluster.ID)
+				}
+				wantContents(t, tine, cluster, want)
+				if _, err := tine.API.Databases.Delete(t.Context(), cluster.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tine.WaitGone(t.Context(), cluster.ID); err != nil {
+				t.Fatal(err, lastLines(tine.LogText()))
+			}
+			wantClusters(t, tine, 1)
+		})
+	}
+	wantNumbers(t, connect(t, source).Database("d").Collection("c"), 1, 2, 3)
+}
+
+func find(t *testing.T, tine *harness.Tine, name string) *godo.Database {
+	t.Helper()
+	list, _, err := tine.API.Databases.List(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if c.Name == name {
+			return &c
+		}
+	}
+	t.Fatalf("no cluster is named %s", name)
+	return nil
+}
+
+// wantResumed fails unless the events say that the operation was interrupted and went on.
+func wantResumed(t *testing.T, tine *harness.Tine, id string) {
+	t.Helper()
+	events, _, err := tine.API.Databases.ListDatabaseEvents(t.Context(), id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.EventType == "operation_resumed" {
+			return
+		}
+	}
+	t.Errorf("no event says that the operation was resumed: %v", events)
+}
+
+// wantContents reads a cluster through its source's history: its own password may have been in an answer that was lost, so a fork of it,
+// made now, is read.
+func wantContents(t *testing.T, tine *harness.Tine, c *godo.Database, want []int) {
+	t.Helper()
+	fork, err := tine.Make(t.Context(), harness.ForkRequest(c.Name, newName("look"), now()))
+	if err != nil {
+		t.Fatal(err, lastLines(tine.LogText()))
+	}
+	client, err := harness.Connect(t.Context(), fork.Connection.URI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNumbers(t, client.Database("d").Collection("c"), want...)
+	if err := client.Disconnect(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := tine.Remove(t.Context(), fork.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nodes outlive tine up, however it ends, and clients of its gateways find their clusters again.
+func TestNodesOutliveTineUp(t *testing.T) {
+	t.Parallel()
+	tine := own(t)
+	cluster := makeCluster(t, tine, harness.CreateRequest(newName("prod")))
+	c := connect(t, cluster).Database("d").Collection("c")
+	insert(t, c, 1)
+	before := nodePID(t, tine)
+	if err := tine.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	insert(t, c, 2)
+	restart(t, tine)
+	insert(t, c, 3)
+	wantNumbers(t, c, 1, 2, 3)
+	if after := nodePID(t, tine); after != before {
+		t.Errorf("the node's process is %d, want %d: it was restarted", after, before)
+	}
+}
+
+// nodePID is the process of an instance's only node.
+func nodePID(t *testing.T, tine *harness.Tine) int {
+	t.Helper()
+	nodes := inventory(t, tine)["containers"]
+	if len(nodes) != 1 {
+		t.Fatalf("nodes %v are running, want one", nodes)
+	}
+	b, err := os.ReadFile(filepath.Join(tine.DataDir(), "sandbox", "containers", nodes[0], "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// kill -9 of a node in the middle of writes: it comes back with every acknowledged write, and that is an event.
+func TestKilledNodeComesBackWithEveryAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
+	tine := own(t)
+	cluster := makeCluster(t, tine, harness.CreateRequest(newName("prod")))
+	const writers, rounds = 4, 3
+	var mu sync.Mutex
+	acknowledged := map[int]bool{}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var running sync.WaitGroup
+	wrote := make(chan bool, 1)
+	for w := range writers {
+		c := connect(t, cluster).Database("d").Collection("c")
+		running.Go(func() {
+			for n := w; ctx.Err() == nil; n += writers {
+				_, err := c.InsertOne(ctx, map[string]int{"_id": n})
+				if err != nil {
+					continue // not acknowledged
+				}
+				mu.Lock()
+				acknowledged[n] = true
+				mu.Unlock()
+				select {
+				case wrote <- true:
+				default:
+				}
+			}
+		})
+	}
+	for range rounds {
+		for range 100 {
+			<-wrote
+		}
+		if err := syscall.Kill(nodePID(t, tine), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		<-wrote
+		<-wrote // at least one write that began after the kill was acknowledged
+	}
+	stop()
+	running.Wait()
+	found := map[int]bool{}
+	for _, d := range all(t, connect(t, cluster).Database("d").Collection("c")) {
+		found[d.ID] = true
+	}
+	lost := 0
+	for n := range acknowledged {
+		if !found[n] {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d acknowledged writes are lost", lost, len(acknowledged))
+	}
+	events, resp, err := tine.API.Databases.ListDatabaseEvents(t.Context(), cluster.ID, nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(err)
+	}
+	restarts := 0
+	for _, e := range events {
+		if e.EventType == "node_restart" {
+			restarts++
+		}
+	}
+	if restarts < rounds {
+		t.Errorf("%d events tell of a restart, want %d: %v", restarts, rounds, events)
+	}
+}
