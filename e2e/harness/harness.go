@@ -47,22 +47,22 @@ type Tine struct {
 type Options struct {
 	ImageGiB  int // of the pool; 0 means 20, of which only what is written is occupied
 	ReplayMiB int // replay budget; 0 means Tine's default
+
+	Binary    string // the tine to run; empty builds it, or takes TINE_BINARY
+	EngineDir string // empty means that of EngineDir
+	Parent    string // where the instance's directory is made; empty means the one for temporary files
 }
 
 // New prepares an instance; nothing runs yet.
 func New(opts Options) (*Tine, error) {
-	binary, err := build()
-	if err != nil {
+	if err := opts.applyDefaults(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "tine-e2e-")
+	dir, err := os.MkdirTemp(opts.Parent, "tine-e2e-")
 	if err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	if opts.ImageGiB == 0 {
-		opts.ImageGiB = 20
-	}
-	t := &Tine{Binary: binary, EngineDir: EngineDir(), Dir: dir, Log: new(bytes.Buffer)}
+	t := &Tine{Binary: opts.Binary, EngineDir: opts.EngineDir, Dir: dir, Log: new(bytes.Buffer)}
 	if t.Listen, t.Ports, err = freePorts(); err != nil {
 		return nil, err
 	}
@@ -71,6 +71,19 @@ func New(opts Options) (*Tine, error) {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
 	return t, nil
+}
+
+func (o *Options) applyDefaults() (err error) {
+	if o.ImageGiB == 0 {
+		o.ImageGiB = 20
+	}
+	if o.EngineDir == "" {
+		o.EngineDir = EngineDir()
+	}
+	if o.Binary == "" {
+		o.Binary, err = build()
+	}
+	return err
 }
 
 // EngineDir is where the engine is installed: TINE_ENGINE_DIR, or Tine's default.
