@@ -152,6 +152,12 @@ func TestWildcardIndexDoesNotBreakElemMatch(t *testing.T) {
 	ctx := t.Context()
 	must(coll.InsertOne(ctx, bson.D{{Key: "a", Value: bson.A{1, 2}}}))(t)
 	must(coll.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "$**", Value: 1}}}))(t)
+	cur := must(coll.Indexes().List(ctx))(t)
+	for cur.Next(ctx) {
+		if _, err := cur.Current.LookupErr("storageEngine"); err == nil {
+			t.Errorf("the engine's own option shows in %v", cur.Current)
+		}
+	}
 	filter := bson.D{{Key: "a", Value: bson.D{{Key: "$elemMatch", Value: bson.D{{Key: "$gt", Value: 1}}}}}}
 	if n := must(coll.CountDocuments(ctx, filter))(t); n != 1 {
 		t.Errorf("counted %d, want 1", n)

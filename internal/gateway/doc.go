@@ -18,6 +18,8 @@
 // have taken the user's role with a SET ROLE of its own, checked, before they enter the pool of that role. They never
 // leave it: a failed or forgotten SET ROLE ends in "permission denied", not in another user's rights.
 //
+// A read whose client hangs up is cancelled. A write is not: its driver will ask how it ended.
+//
 // # Cursors
 //
 // The engine keeps no connection for a cursor; what it needs to go on is a continuation, which stays here. The client

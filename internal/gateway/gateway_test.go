@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,10 +15,6 @@ import (
 
 	"tine/internal/gateway"
 )
-
-const password = "correct horse battery staple"
-
-var setPassword sync.Once
 
 // gw is a gateway that serves the tests' node on a port of its own.
 type gw struct {
@@ -31,12 +26,6 @@ type gw struct {
 // open starts a gateway. change may alter the cluster before.
 func open(tb testing.TB, change func(*gateway.Cluster)) *gw {
 	tb.Helper()
-	setPassword.Do(func() {
-		_, err := superuser(tb).Exec(tb.Context(), fmt.Sprintf("ALTER ROLE doadmin PASSWORD '%s'", password))
-		if err != nil {
-			tb.Fatalf("set password: %v", err)
-		}
-	})
 	var lc net.ListenConfig
 	ln, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,7 +69,12 @@ func (g *gw) database(tb testing.TB, opts ...*options.ClientOptions) *mongo.Data
 	if err := db.Drop(tb.Context()); err != nil {
 		tb.Fatalf("drop database: %v", err)
 	}
-	tb.Cleanup(func() { _ = db.Drop(context.WithoutCancel(tb.Context())) })
+	su := superuser(tb) // the test may end without its gateway
+	tb.Cleanup(func() {
+		if _, err := su.Exec(context.WithoutCancel(tb.Context()), "SELECT documentdb_api.drop_database($1)", db.Name()); err != nil {
+			tb.Errorf("drop database: %v", err)
+		}
+	})
 	return db
 }
 

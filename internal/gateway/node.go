@@ -162,7 +162,11 @@ func (n *node) pool(ctx context.Context, l login) (*pgxpool.Pool, error) {
 	if p := n.mu.pools[l]; p != nil {
 		return p, nil
 	}
-	p, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), n.config(l))
+	cfg, err := n.config(l)
+	if err != nil {
+		return nil, fmt.Errorf("configure pool: %w", err)
+	}
+	p, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make pool: %w", err)
 	}
@@ -170,10 +174,10 @@ func (n *node) pool(ctx context.Context, l login) (*pgxpool.Pool, error) {
 	return p, nil
 }
 
-func (n *node) config(l login) *pgxpool.Config {
+func (n *node) config(l login) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig("host=node user=" + l.user + " dbname=postgres sslmode=disable application_name=tine_gateway")
 	if err != nil {
-		panic("gateway: constant connection string does not parse: " + err.Error())
+		return nil, err
 	}
 	cfg.MaxConns = maxPool
 	cfg.MaxConnIdleTime = backendIdle
@@ -185,7 +189,7 @@ func (n *node) config(l login) *pgxpool.Config {
 	if l.role != "" {
 		cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return takeRole(ctx, c, l.role) }
 	}
-	return cfg
+	return cfg, nil
 }
 
 // takeRole gives a new connection the rights of its pool. The statement stands alone and its effect is checked: see the

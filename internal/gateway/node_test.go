@@ -2,32 +2,58 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"tine/internal/engine"
+	"tine/internal/testnode"
 )
 
-// socketDir returns the socket directory of the node that this process's tests share.
+// password is doadmin's.
+const password = "correct horse battery staple"
+
+// nodes are the socket directories of the nodes of running tests, by the test's name.
+var nodes sync.Map //nolint:gochecknoglobals // a test has no other place that its helpers share
+
+// socketDir returns the socket directory of the test's node, which is started when it is first asked for. For work on the
+// gateway TINE_TEST_SOCKET_DIR may name that of a node that runs already; then all tests share it.
 func socketDir(tb testing.TB) string {
 	tb.Helper()
-	dir := os.Getenv("TINE_TEST_SOCKET_DIR")
-	if dir == "" {
-		tb.Fatal("these tests need a node: set TINE_TEST_SOCKET_DIR to the socket directory of one made from golden")
+	start := sync.OnceValue(func() string {
+		dir := os.Getenv("TINE_TEST_SOCKET_DIR")
+		if dir == "" {
+			dir = testnode.Start(tb).SocketDir
+		}
+		su := connect(tb, dir)
+		if _, err := su.Exec(tb.Context(), fmt.Sprintf("ALTER ROLE doadmin PASSWORD '%s'", password)); err != nil {
+			tb.Fatalf("set password: %v", err)
+		}
+		return dir
+	})
+	dir, loaded := nodes.LoadOrStore(tb.Name(), start)
+	if !loaded {
+		tb.Cleanup(func() { nodes.Delete(tb.Name()) })
 	}
-	return dir
+	return dir.(func() string)() //nolint:forcetypeassert // the map holds nothing else
 }
 
 // superuser connects to the node as its owner, for what only the host may do.
 func superuser(tb testing.TB) *pgx.Conn {
 	tb.Helper()
+	return connect(tb, socketDir(tb))
+}
+
+func connect(tb testing.TB, dir string) *pgx.Conn {
+	tb.Helper()
 	cfg, err := pgx.ParseConfig("host=node user=postgres dbname=postgres sslmode=disable")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cfg.DialFunc = engine.Dialer(socketDir(tb))
+	cfg.DialFunc = engine.Dialer(dir)
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	conn, err := pgx.ConnectConfig(tb.Context(), cfg)
 	if err != nil {
