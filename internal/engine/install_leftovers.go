@@ -19,28 +19,25 @@ func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	locked := make(chan error, 1)
+	locked := make(chan error)
 	go func() {
-		for {
-			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-			if !errors.Is(err, unix.EINTR) {
-				locked <- err
-				return
-			}
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		for errors.Is(err, unix.EINTR) {
+			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		}
+		select {
+		case locked <- err:
+		case <-ctx.Done():
+			_ = f.Close()
 		}
 	}()
 	select {
 	case err := <-locked:
 		if err != nil {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", dir, err)
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
 		}
 		return func() { _ = f.Close() }, nil
 	case <-ctx.Done():
-		go func() {
-			<-locked
-			_ = f.Close()
-		}()
 		return nil, ctx.Err()
 	}
 }

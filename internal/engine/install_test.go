@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,7 +199,9 @@ func TestInstallWaitsForAnother(t *testing.T) {
 		t.Fatalf("the second install returned %v", err)
 	}
 	cancel()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first install returned %v", err)
+	}
 	noError(t, second.install(t.Context(), dir))
 }
 
@@ -214,8 +215,9 @@ func TestHelperInstall(t *testing.T) {
 		return
 	}
 	_, done := startInstall(t, dir)
-	fmt.Println("hangs")
-	<-done
+	_, err := os.Stdout.WriteString("hangs")
+	noError(t, err)
+	noError(t, <-done)
 }
 
 func TestKilledInstallIsCleanedUpByTheNext(t *testing.T) {

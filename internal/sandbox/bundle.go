@@ -57,27 +57,24 @@ func isStill(f *os.File, path string) (bool, error) {
 	return err == nil && os.SameFile(opened, now), err
 }
 
-// flock locks f, which it closes if ctx ends first.
+// flock locks f. If ctx ends first, f is closed once the one who holds the lock is done with it.
 func flock(ctx context.Context, f *os.File) error {
-	locked := make(chan error, 1)
+	locked := make(chan error)
 	go func() {
-		for {
-			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-			if !errors.Is(err, unix.EINTR) {
-				locked <- err
-				return
-			}
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		for errors.Is(err, unix.EINTR) {
+			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		}
+		select {
+		case locked <- err:
+		case <-ctx.Done():
+			_ = f.Close()
 		}
 	}()
 	select {
 	case err := <-locked:
 		return err
 	case <-ctx.Done():
-		// The goroutine still uses the descriptor; it ends with the runc that holds the lock.
-		go func() {
-			<-locked
-			_ = f.Close()
-		}()
 		return ctx.Err()
 	}
 }

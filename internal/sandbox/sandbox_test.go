@@ -67,7 +67,7 @@ func mustMake(tb testing.TB, err error) {
 // removeAll removes all containers and checks that nothing of them is left.
 func (b *bundle) removeAll(tb testing.TB) {
 	tb.Helper()
-	ctx := context.Background() //nolint:usetesting // the test's own context has ended
+	ctx := context.Background() // the test's own has ended
 	list, err := b.List(ctx)
 	mustMake(tb, err)
 	for _, s := range list {

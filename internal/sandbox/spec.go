@@ -178,7 +178,7 @@ func resources(s Spec) *specs.LinuxResources {
 		const period = 100_000 // µs
 		quota := max(int64(math.Round(s.CPUs*period)), 1000)
 		shares := max(uint64(math.Round(s.CPUs*1024)), 2)
-		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: ptr(uint64(period)), Shares: &shares}
+		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: new(uint64(period)), Shares: &shares}
 	}
 	if s.PIDs > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &s.PIDs}
@@ -193,5 +193,3 @@ func maskedPaths() []string {
 		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -29,9 +29,15 @@ type driver interface {
 
 var _ driver = (*Pool)(nil)
 
+// contract is what each clause of it is given.
+type contract struct {
+	t *testing.T
+	d driver
+}
+
 func testContract(t *testing.T, open func(t *testing.T) driver) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, driver){
+	for name, test := range map[string]func(contract){
 		"create makes an empty directory and its parents":          contractCreate,
 		"a name that exists is refused and kept":                   contractExisting,
 		"a missing source is refused and leaves nothing":           contractMissingSource,
@@ -51,7 +57,7 @@ func testContract(t *testing.T, open func(t *testing.T) driver) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t))
+			test(contract{t, open(t)})
 		})
 	}
 }
@@ -93,7 +99,8 @@ func wantFile(t *testing.T, d driver, volume, file, want string) {
 	}
 }
 
-func contractCreate(t *testing.T, d driver) {
+func contractCreate(c contract) {
+	t, d := c.t, c.d
 	wantExists(t, d, "a/b/c", false)
 	must(t, d.Create(t.Context(), "a/b/c"))
 	wantExists(t, d, "a/b/c", true)
@@ -105,7 +112,8 @@ func contractCreate(t *testing.T, d driver) {
 	}
 }
 
-func contractExisting(t *testing.T, d driver) {
+func contractExisting(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	must(t, d.Create(t.Context(), "w"))
 	write(t, d, "v", "f", "kept")
@@ -115,7 +123,8 @@ func contractExisting(t *testing.T, d driver) {
 	wantFile(t, d, "v", "f", "kept")
 }
 
-func contractMissingSource(t *testing.T, d driver) {
+func contractMissingSource(c contract) {
+	t, d := c.t, c.d
 	wantIs(t, d.Snapshot(t.Context(), "none", "s"), fs.ErrNotExist)
 	wantIs(t, d.Clone(t.Context(), "none", "s"), fs.ErrNotExist)
 	wantExists(t, d, "s", false)
@@ -126,7 +135,8 @@ func contractMissingSource(t *testing.T, d driver) {
 	wantExists(t, d, "s", false)
 }
 
-func contractNames(t *testing.T, d driver) {
+func contractNames(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	for _, name := range []string{"", ".", "..", "../x", "/x", "a/../../x", "a//b", "a/"} {
 		if d.Create(t.Context(), name) == nil || d.Snapshot(t.Context(), "v", name) == nil ||
@@ -142,7 +152,8 @@ func contractNames(t *testing.T, d driver) {
 	}
 }
 
-func contractSnapshot(t *testing.T, d driver) {
+func contractSnapshot(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "f", "before")
 	must(t, d.Snapshot(t.Context(), "v", "points/1"))
@@ -154,7 +165,8 @@ func contractSnapshot(t *testing.T, d driver) {
 	}
 }
 
-func contractClone(t *testing.T, d driver) {
+func contractClone(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "f", "one")
 	must(t, d.Snapshot(t.Context(), "v", "s"))
@@ -167,7 +179,8 @@ func contractClone(t *testing.T, d driver) {
 	wantFile(t, d, "c-v", "f", "two")
 }
 
-func contractOutlives(t *testing.T, d driver) {
+func contractOutlives(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "f", "text")
 	must(t, d.Snapshot(t.Context(), "v", "s"))
@@ -177,7 +190,8 @@ func contractOutlives(t *testing.T, d driver) {
 	wantFile(t, d, "c", "f", "text")
 }
 
-func contractUnflushed(t *testing.T, d driver) {
+func contractUnflushed(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	text := string(bytes.Repeat([]byte("x"), 5<<20))
 	write(t, d, "v", "f", text)
@@ -185,7 +199,8 @@ func contractUnflushed(t *testing.T, d driver) {
 	wantFile(t, d, "s", "f", text)
 }
 
-func contractDelete(t *testing.T, d driver) {
+func contractDelete(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "a/v"))
 	write(t, d, "a/v", "f", "text")
 	must(t, d.Snapshot(t.Context(), "a/v", "a/s"))
@@ -198,7 +213,8 @@ func contractDelete(t *testing.T, d driver) {
 	must(t, d.Create(t.Context(), "a/v"))
 }
 
-func contractDeletePlain(t *testing.T, d driver) {
+func contractDeletePlain(c contract) {
+	t, d := c.t, c.d
 	must(t, os.Mkdir(d.VolumePath("plain"), 0o700))
 	must(t, os.WriteFile(d.VolumePath("file"), nil, 0o600))
 	for _, name := range []string{"plain", "file"} {
@@ -210,7 +226,8 @@ func contractDeletePlain(t *testing.T, d driver) {
 	}
 }
 
-func contractList(t *testing.T, d driver) {
+func contractList(c contract) {
+	t, d := c.t, c.d
 	for _, name := range []string{"x/b", "x/a", "x/y/c", "top"} {
 		must(t, d.Create(t.Context(), name))
 	}
@@ -239,7 +256,8 @@ func wantUsage(t *testing.T, d driver, name string, want Usage) {
 
 const mib = 1 << 20
 
-func contractUsage(t *testing.T, d driver) {
+func contractUsage(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "a", string(bytes.Repeat([]byte("a"), 4*mib)))
 	write(t, d, "v", "b", string(bytes.Repeat([]byte("b"), mib)))
@@ -255,7 +273,8 @@ func contractUsage(t *testing.T, d driver) {
 	wantIs(t, err, fs.ErrNotExist)
 }
 
-func contractUsageHardLink(t *testing.T, d driver) {
+func contractUsageHardLink(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "a", string(bytes.Repeat([]byte("a"), mib)))
 	must(t, os.Link(filepath.Join(d.VolumePath("v"), "a"), filepath.Join(d.VolumePath("v"), "b")))
@@ -263,7 +282,8 @@ func contractUsageHardLink(t *testing.T, d driver) {
 	wantUsage(t, d, "v", Usage{Exclusive: mib})
 }
 
-func contractSpace(t *testing.T, d driver) {
+func contractSpace(c contract) {
+	t, d := c.t, c.d
 	s, err := d.Space()
 	must(t, err)
 	if s.Total <= 0 || s.Free <= 0 || s.Used < 0 || s.Used+s.Free > s.Total {
@@ -271,7 +291,8 @@ func contractSpace(t *testing.T, d driver) {
 	}
 }
 
-func contractContext(t *testing.T, d driver) {
+func contractContext(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -284,7 +305,8 @@ func contractContext(t *testing.T, d driver) {
 	wantExists(t, d, "v", true)
 }
 
-func contractConcurrent(t *testing.T, d driver) {
+func contractConcurrent(c contract) {
+	t, d := c.t, c.d
 	must(t, d.Create(t.Context(), "v"))
 	write(t, d, "v", "f", "text")
 	names := []string{"s/0", "s/1", "s/2", "s/3", "s/4", "s/5", "s/6", "s/7"}

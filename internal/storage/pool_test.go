@@ -41,7 +41,10 @@ func openTestPool(t testing.TB, cfg PoolConfig) *Pool {
 
 func TestPoolFollowsTheContract(t *testing.T) {
 	t.Parallel()
-	testContract(t, func(t *testing.T) driver { return testPool(t) })
+	testContract(t, func(t *testing.T) driver {
+		t.Helper()
+		return testPool(t)
+	})
 }
 
 // wantGone fails unless neither a mount nor a loop device of the image is left.

@@ -44,7 +44,7 @@ func TestEachTestHasANodeOfItsOwn(t *testing.T) {
 func TestNothingIsLeftOfANode(t *testing.T) {
 	t.Parallel()
 	var n *Node
-	t.Run("with a node", func(t *testing.T) { //nolint:paralleltest // it must be over when the parent goes on
+	t.Run("with a node", func(t *testing.T) { // not parallel: it must be over when the parent goes on
 		n = Start(t)
 	})
 	for _, path := range []string{n.VolumePath, n.SocketDir, n.SocketDir + ".log"} {
