@@ -72,9 +72,8 @@ func (o *clientOptions) secret() (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		var cause *os.PathError
-		if errors.As(err, &cause) {
-			err = cause.Err
+		if cause, ok := errors.AsType[*os.PathError](err); ok {
+			err = cause.Err // the sentence names the path already
 		}
 		return "", fmt.Errorf("%w: set TINE_TOKEN, or --token-file to a file that you can read (%s: %w)", errUnauthorized, path, err)
 	}

@@ -53,6 +53,11 @@ func (c *cluster) UnmarshalJSON(b []byte) error {
 // MarshalJSON implements json.Marshaler.
 func (c cluster) MarshalJSON() ([]byte, error) { return c.raw, nil }
 
+var (
+	_ json.Unmarshaler = (*cluster)(nil)
+	_ json.Marshaler   = cluster{}
+)
+
 type clusterRoot struct {
 	Database cluster `json:"database"`
 }
