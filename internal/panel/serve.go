@@ -1,0 +1,214 @@
+package panel
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"tine/internal/store"
+)
+
+// maxForm is how many bytes a form may have; ours have some hundred.
+const maxForm = 64 << 10
+
+// visit is one request of someone who has logged in.
+type visit struct {
+	request  *http.Request
+	session  session
+	token    store.Token
+	received time.Time
+}
+
+func (v visit) context() context.Context { return v.request.Context() }
+
+func (v visit) id() string { return v.request.PathValue("id") }
+
+// mayWrite says whether the visitor may change anything. The scopes are the API's.
+func (v visit) mayWrite() bool {
+	return v.token.Scope == store.ScopeWrite || v.token.Scope == store.ScopeAdmin
+}
+
+// answer is what a handler chose: a page, or another place to go to.
+type answer struct {
+	location string // where to go to; if it is set, there is no page
+	forget   bool   // whether the browser shall forget its session
+	status   int    // 0: 200
+	page     string // name of the template
+	title    string
+	refresh  int // seconds after which the browser asks again; 0: it does not
+	data     any // what the template shows
+}
+
+func redirect(location string) answer { return answer{location: location} }
+
+type handler func(visit) (answer, error)
+
+// writing wraps what a token with the scope read may not do.
+func writing(next handler) handler {
+	return func(v visit) (answer, error) {
+		if !v.mayWrite() {
+			return answer{}, &refusal{
+				http.StatusForbidden, "Your token may not do this",
+				"Changing anything needs a token with the scope write, and yours has the scope " + v.token.Scope + ".",
+			}
+		}
+		return next(v)
+	}
+}
+
+// note is what is known about a request for its line in the log.
+type note struct{ token string }
+
+type noteKey struct{}
+
+func noteOf(r *http.Request) *note {
+	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
+		return n
+	}
+	return &note{}
+}
+
+// observe gives each answer the security headers, each request its line in the log, and an answer even if its handler panics.
+func (p *panel) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := &note{}
+		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
+		setSecurityHeaders(w.Header())
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		start := p.clock()
+		defer func() {
+			if cause := recover(); cause != nil {
+				p.log.ErrorContext(r.Context(), "page panicked", "cause", cause)
+				p.fail(recorder, r, frame{}, errors.New("panic"))
+			}
+			// The path and never the query: what someone typed there may be anything.
+			p.log.InfoContext(r.Context(), "page served", "token", n.token, "method", r.Method,
+				"path", r.URL.Path, "status", recorder.status, "duration", p.clock().Sub(start))
+		}()
+		next.ServeHTTP(recorder, r)
+	})
+}
+
+func setSecurityHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	// Not no-referrer: with that, browsers send forms with the origin null, which no server can tell from a stranger's.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
+}
+
+// statusRecorder remembers the status for the log.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *statusRecorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// loggedIn serves those who have a session, and sends the others to the log-in.
+func (p *panel) loggedIn(serve handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		received := p.clock()
+		if err := p.readForm(w, r); err != nil {
+			p.fail(w, r, frame{}, err)
+			return
+		}
+		s, ok := p.sessions.find(cookieValue(r, sessionCookie))
+		if !ok {
+			p.toLogIn(w, r)
+			return
+		}
+		token, err := p.auth.Authenticate(r.Context(), s.secret)
+		if errors.Is(err, store.ErrUnauthorized) {
+			p.sessions.end(s.id)
+			p.toLogIn(w, r)
+			return
+		}
+		if err != nil {
+			p.fail(w, r, frame{}, err)
+			return
+		}
+		noteOf(r).token = token.Name
+		v := visit{request: r, session: s, token: token, received: received}
+		f := frame{Visitor: token.Name, Scope: token.Scope, CSRF: s.csrf, MayWrite: v.mayWrite()}
+		if r.Method == http.MethodPost && !sameText(r.PostForm.Get("csrf"), s.csrf) {
+			p.fail(w, r, f, staleForm())
+			return
+		}
+		a, err := serve(v)
+		if a.forget {
+			setCookie(w, r, sessionCookie, "")
+		}
+		p.answer(w, r, f, a, err)
+	})
+}
+
+// open serves those who have no session yet.
+func (p *panel) open(serve func(http.ResponseWriter, *http.Request) (answer, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := p.readForm(w, r); err != nil {
+			p.fail(w, r, frame{}, err)
+			return
+		}
+		a, err := serve(w, r)
+		p.answer(w, r, frame{}, a, err)
+	})
+}
+
+func (p *panel) answer(w http.ResponseWriter, r *http.Request, f frame, a answer, err error) {
+	switch {
+	case err != nil:
+		p.fail(w, r, f, err)
+	case a.location != "":
+		http.Redirect(w, r, a.location, http.StatusSeeOther)
+	default:
+		p.show(w, r, f, a)
+	}
+}
+
+// readForm reads the body of a form that one of our pages sent.
+func (p *panel) readForm(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	if err := p.origins.Check(r); err != nil {
+		return &refusal{http.StatusForbidden, "This form came from elsewhere", "Only the pages of this control panel may send forms to it."}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return &refusal{http.StatusBadRequest, "This form cannot be read", "Go back, load the page again and repeat what you did."}
+	}
+	return nil
+}
+
+func staleForm() error {
+	return &refusal{
+		http.StatusForbidden, "This form is out of date",
+		"It was made before you logged in, or by another page. Nothing was done. Go back, load the page again and repeat what you did.",
+	}
+}
+
+// toLogIn remembers where someone wanted to go. What was to be changed must be asked for again.
+func (p *panel) toLogIn(w http.ResponseWriter, r *http.Request) {
+	location := logInPath
+	if here := r.URL.Path; r.Method == http.MethodGet && mayFollow(here) {
+		location += "?" + url.Values{"next": {here}}.Encode()
+	}
+	http.Redirect(w, r, location, http.StatusSeeOther)
+}
+
+// sameText takes the same time whatever the texts have in common.
+func sameText(a, b string) bool {
+	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}
