@@ -27,6 +27,7 @@ import (
 	"tine/internal/gateway"
 	"tine/internal/history"
 	"tine/internal/host"
+	"tine/internal/panel"
 	"tine/internal/sandbox"
 	"tine/internal/storage"
 	"tine/internal/store"
@@ -234,7 +235,13 @@ func (u *up) startAPI(ctx context.Context) error {
 		Store: u.store, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window,
 	})
-	u.api, err = listenAPI(ctx, u.opts.Listen, api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping}))
+	mux := http.NewServeMux()
+	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping})
+	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz"} {
+		mux.Handle(path, served)
+	}
+	mux.Handle("/", panel.New(panel.Config{Fleet: f, Auth: u.store, Log: u.log}))
+	u.api, err = listenAPI(ctx, u.opts.Listen, mux)
 	return err
 }
 
