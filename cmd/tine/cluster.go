@@ -105,7 +105,7 @@ func (c *client) find(ctx context.Context, nameOrID string) (cluster, error) {
 	if uuid.Validate(nameOrID) == nil {
 		return c.clusterByID(ctx, nameOrID)
 	}
-	return cluster{}, fmt.Errorf("there is no cluster %q: %w", nameOrID, errNotFound)
+	return cluster{}, &notFoundError{"cluster", nameOrID}
 }
 
 // completeCluster offers the names of clusters for the first argument.

@@ -29,8 +29,13 @@ type usageError struct{ message string }
 // Error implements error.
 func (e *usageError) Error() string { return e.message }
 
+// notFoundError says what there is none of.
+type notFoundError struct{ kind, name string }
+
+// Error implements error.
+func (e *notFoundError) Error() string { return fmt.Sprintf("there is no %s %q", e.kind, e.name) }
+
 var (
-	errNotFound     = errors.New("not found")
 	errUnauthorized = errors.New("no token")
 	errTimedOut     = errors.New("timed out")
 )
@@ -38,6 +43,7 @@ var (
 // exitCode says how a command ended.
 func exitCode(err error) int {
 	var usage *usageError
+	var missing *notFoundError
 	var answer *godo.ErrorResponse
 	var transport *url.Error
 	switch {
@@ -49,7 +55,7 @@ func exitCode(err error) int {
 		return exitTimedOut
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.Is(err, errNotFound):
+	case errors.As(err, &missing):
 		return exitNotFound
 	case errors.Is(err, errUnauthorized):
 		return exitUnauthorized

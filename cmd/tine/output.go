@@ -17,13 +17,15 @@ const (
 
 const columnGap = 3
 
-// printJSON prints one value, indented, as programs read it and people can.
+// printJSON prints one value, indented, as programs read it and people can: a URI's & stays one.
 func printJSON(w io.Writer, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode output: %w", err)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write output: %w", err)
 	}
-	return printText(w, string(b)+"\n")
+	return nil
 }
 
 // printTable prints rows in aligned columns.
@@ -73,12 +75,12 @@ func note(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
 
-// moment is a time as --at takes it.
+// moment is a time as --at takes it, to the microsecond.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339Nano)
+	return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
 }
 
 // mebibytes is a size as --storage takes it.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -134,5 +133,5 @@ func (c *client) findToken(ctx context.Context, nameOrID string) (token, error) 
 			}
 		}
 	}
-	return token{}, fmt.Errorf("there is no token %q: %w", nameOrID, errNotFound)
+	return token{}, &notFoundError{"token", nameOrID}
 }

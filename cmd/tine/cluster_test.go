@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestListIsATableForPeople(t *testing.T) {
+	t.Parallel()
+	got := tine(t, newAPI(t).URL, "cluster", "list")
+	want := "NAME   STATUS   PLAN             STORAGE   REGION   VERSION   CREATED                ID\n" +
+		"shop   online   db-s-1vcpu-1gb   15GiB     nyc1     8         2026-08-01T12:00:00Z   " + shopID + "\n"
+	if got.code != exitOK || got.stdout != want {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestJSONIsTheAPIsObject(t *testing.T) {
+	t.Parallel()
+	got := tine(t, newAPI(t).URL, "cluster", "get", "shop", "-o", "json")
+	if got.code != exitOK || decode(t, got.stdout)["not_in_godo"] != true || !strings.Contains(got.stdout, "&replicaSet") {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestClusterIsFoundByNameAndByID(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	for _, nameOrID := range []string{"shop", shopID} {
+		if got := tine(t, a.URL, "cluster", "get", nameOrID); got.code != exitOK || !strings.Contains(got.stdout, "27100") {
+			t.Errorf("%s: exit code %d, output\n%s%s", nameOrID, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+func TestForkSendsTheMomentToTheMicrosecond(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	got := tine(t, a.URL, "cluster", "fork", shopID, "copy", "--at", "2026-08-01T12:00:00.123456Z", "--storage", "20GiB")
+	if got.code != exitOK {
+		t.Fatal(got)
+	}
+	body := decode(t, *a.created.Load())
+	restore, _ := body["backup_restore"].(map[string]any)
+	if restore["database_name"] != "shop" || restore["backup_created_at"] != "2026-08-01T12:00:00.123456Z" || body["storage_size_mib"] != 20480.0 {
+		t.Errorf("the request is %v", body)
+	}
+}
+
+func TestWaitEndsOnlineWithThePasswordOfTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--wait", "-o", "json")
+	object := decode(t, got.stdout)
+	connection, _ := object["connection"].(map[string]any)
+	if got.code != exitOK || object["status"] != "online" || connection["password"] != "secret" {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestWaitSaysWhyAClusterFailedAndStillShowsItsPassword(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.forkStatus = "failed"
+	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--wait")
+	if got.code != exitFailed || !strings.Contains(got.stderr, "copy has failed: The disk is full.") || !strings.Contains(got.stdout, "secret") {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestWaitHasALimit(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.forkStatus = "forking"
+	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--wait", "--timeout", "10ms")
+	if got.code != exitTimedOut || !strings.Contains(got.stdout, "secret") {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestPollingSlowsDown(t *testing.T) {
+	t.Parallel()
+	for elapsed, want := range map[time.Duration]time.Duration{
+		0: 50 * time.Millisecond, time.Second: 100 * time.Millisecond, 10 * time.Second: time.Second, time.Hour: 2 * time.Second,
+	} {
+		if got := pause(elapsed); got != want {
+			t.Errorf("after %s it waits %s instead of %s", elapsed, got, want)
+		}
+	}
+}
+
+func TestNothingIsDestroyedWithoutConfirmation(t *testing.T) {
+	t.Parallel()
+	// The fake API has no DELETE: it would answer 405.
+	if got := tine(t, newAPI(t).URL, "cluster", "destroy", "shop"); got.code != exitUsage {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
+func TestPasswordIsNeverOnACommandLine(t *testing.T) {
+	t.Parallel()
+	var c cluster
+	if err := c.UnmarshalJSON([]byte(shopJSON)); err != nil {
+		t.Fatal(err)
+	}
+	for _, password := range []string{"", "p/w@1"} {
+		uri, err := c.connectURI(password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		argv, env := uri.mongosh(nil)
+		if line := strings.Join(argv, " "); strings.Contains(line, "p/w") || strings.Contains(line, "p%2Fw") {
+			t.Errorf("the command line is %s", line)
+		}
+		if password != "" && !strings.HasPrefix(strings.Join(env, " "), "TINE_URI=mongodb://doadmin:p%2Fw%401@127.0.0.1:27100/admin?") {
+			t.Errorf("the environment is %v", env)
+		}
+	}
+}
+
+func TestPrintedURIHasAPlaceForThePassword(t *testing.T) {
+	t.Parallel()
+	got := tine(t, newAPI(t).URL, "cluster", "connect", "shop", "--print")
+	if got.stdout != "mongodb://doadmin:<password>@127.0.0.1:27100/admin?authSource=admin&replicaSet=shop\n" {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	url := newAPI(t).URL
+	for line, want := range map[string]int{
+		"cluster":                                exitOK,
+		"clusters":                               exitUsage,
+		"cluster lst":                            exitUsage,
+		"cluster list extra":                     exitUsage,
+		"cluster get":                            exitUsage,
+		"cluster list --nonsense":                exitUsage,
+		"cluster list -o yaml":                   exitUsage,
+		"cluster fork shop copy --at noon":       exitUsage,
+		"cluster create copy --storage big":      exitUsage,
+		"cluster get nothing":                    exitNotFound,
+		"cluster fork nothing copy":              exitNotFound,
+		"cluster get " + strings.ToUpper(forkID): exitNotFound,
+		"cluster destroy shop --yes":             exitRefused, // the fake API's 405
+	} {
+		if got := tine(t, url, strings.Fields(line)...); got.code != want {
+			t.Errorf("tine %s: exit code %d instead of %d\n%s", line, got.code, want, got.stderr)
+		}
+	}
+}
+
+func TestExitCodesOfTheAPIsAnswers(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]int{
+		http.StatusBadRequest: exitRefused, http.StatusUnauthorized: exitUnauthorized, http.StatusForbidden: exitUnauthorized,
+		http.StatusNotFound: exitNotFound, http.StatusConflict: exitRefused, http.StatusPreconditionFailed: exitRefused,
+		http.StatusUnprocessableEntity: exitRefused, http.StatusTooManyRequests: exitFailed,
+		http.StatusInternalServerError: exitFailed, http.StatusServiceUnavailable: exitUnreachable,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, status, `{"id":"x","message":"the reason in words","request_id":"r"}`)
+		}))
+		got := tine(t, server.URL, "cluster", "list")
+		server.Close()
+		if got.code != want || !strings.Contains(got.stderr, "the reason in words") {
+			t.Errorf("%d: exit code %d instead of %d\n%s", status, got.code, want, got.stderr)
+		}
+	}
+}
+
+func TestUnreachableAPIHasAnExitCodeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	if got := tine(t, server.URL, "cluster", "list"); got.code != exitUnreachable || !strings.Contains(got.stderr, "tine up") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
+func TestInterruptionHasAnExitCodeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	root := newRootCommand()
+	var stderr strings.Builder
+	if code := run(ctx, root, []string{"cluster", "list", "--api", newAPI(t).URL, "--token", "secret"}, &stderr); code != exitInterrupted {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}

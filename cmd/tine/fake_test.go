@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+const (
+	shopID   = "2d28a9d9-4c4a-4540-a3b9-d24d8c4e7d30"
+	shopJSON = `{"id":"` + shopID + `","name":"shop","engine":"mongodb","version":"8","num_nodes":1,"size":"db-s-1vcpu-1gb","region":"nyc1",` +
+		`"status":"online","created_at":"2026-08-01T12:00:00Z","storage_size_mib":15360,"not_in_godo":true,` +
+		`"connection":{"uri":"mongodb://doadmin@127.0.0.1:27100/admin?authSource=admin&replicaSet=shop","host":"127.0.0.1","port":27100,"user":"doadmin"}}`
+	forkID = "ffb22ddf-7751-41d9-bb56-56541f33d8d3"
+)
+
+// fakeAPI is a Tine that has one cluster, shop. Its fork is online when it is asked about for the third time.
+type fakeAPI struct {
+	*httptest.Server
+	forkStatus string
+	created    atomic.Pointer[string] // the body of the last POST
+	asked      atomic.Int32
+}
+
+func newAPI(t *testing.T) *fakeAPI {
+	t.Helper()
+	a := &fakeAPI{forkStatus: "online"}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v2/databases", func(w http.ResponseWriter, r *http.Request) {
+		if name := r.URL.Query().Get("name"); name != "" && name != "shop" {
+			answer(w, http.StatusOK, `{"databases":[]}`)
+			return
+		}
+		answer(w, http.StatusOK, `{"databases":[`+shopJSON+`]}`)
+	})
+	mux.HandleFunc("POST /v2/databases", func(w http.ResponseWriter, r *http.Request) {
+		var body bytes.Buffer
+		_, _ = body.ReadFrom(r.Body)
+		text := body.String()
+		a.created.Store(&text)
+		answer(w, http.StatusCreated, `{"database":`+a.fork("forking", "doadmin:secret@", `,"password":"secret"`)+`}`)
+	})
+	mux.HandleFunc("GET /v2/databases/{id}", func(w http.ResponseWriter, r *http.Request) {
+		const polls = 3
+		switch id := r.PathValue("id"); {
+		case id == shopID:
+			answer(w, http.StatusOK, `{"database":`+shopJSON+`}`)
+		case id == forkID && a.asked.Add(1) < polls:
+			answer(w, http.StatusOK, `{"database":`+a.fork("forking", "doadmin@", "")+`}`)
+		case id == forkID:
+			answer(w, http.StatusOK, `{"database":`+a.fork(a.forkStatus, "doadmin@", "")+`}`)
+		default:
+			answer(w, http.StatusNotFound, `{"id":"not_found","message":"there is no such cluster"}`)
+		}
+	})
+	mux.HandleFunc("GET /v2/databases/"+forkID+"/events", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"events":[{"message":"It began."},{"message":"The disk is full."}]}`)
+	})
+	a.Server = httptest.NewServer(mux)
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *fakeAPI) fork(status, user, password string) string {
+	return fmt.Sprintf(`{"id":%q,"name":"copy","status":%q,"created_at":"2026-08-01T12:00:00Z","not_in_godo":true,`+
+		`"connection":{"uri":"mongodb://%s127.0.0.1:27101/admin","user":"doadmin"%s}}`, forkID, status, user, password)
+}
+
+func answer(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// result is what a command line did.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// tine runs a command line against an API.
+func tine(t *testing.T, url string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	root := newRootCommand()
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	root.SetIn(strings.NewReader(""))
+	if args[0] == "cluster" || args[0] == "token" {
+		args = append(args, "--api", url, "--token", "secret")
+	}
+	code := run(t.Context(), root, args, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// decode reads the output of -o json.
+func decode(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(text), &object); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return object
+}
