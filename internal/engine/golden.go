@@ -206,10 +206,11 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 		Volume: b.volume(), SocketDir: filepath.Join(b.dir, "run"), LogPath: b.logPath(),
 	})
 	// Not safe, and need not be: a volume that was not shut down in order never becomes golden.
-	if err := node.StartFresh(ctx, Recovery{}); err != nil {
+	conn, err := node.StartFresh(ctx, Recovery{})
+	if err != nil {
 		return err
 	}
-	if err := execute(ctx, node, goldenSQL+"\nCHECKPOINT;\n"); err != nil {
+	if err := execute(ctx, node, conn, goldenSQL+"\nCHECKPOINT;\n"); err != nil {
 		return err
 	}
 	if err := node.Stop(ctx, goldenPatience); err != nil {
@@ -225,11 +226,8 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 // execute runs statements one by one, as superuser: extensions connect to the server themselves, and would not see
 // what an uncommitted script has made. Since they connect as the user who logged in, whatever the session has become
 // meanwhile, SET and RESET SESSION AUTHORIZATION are carried out by a login as that role.
-func execute(ctx context.Context, node *Node, script string) error {
-	conn, err := node.Connect(ctx, RoleSuperuser)
-	if err != nil {
-		return err
-	}
+// It closes conn.
+func execute(ctx context.Context, node *Node, conn *pgx.Conn, script string) error {
 	defer func() { _ = conn.Close(ctx) }() // whichever is the last
 	for _, statement := range statements(script) {
 		role, isLogin := sessionRole(statement)

@@ -57,15 +57,15 @@ func (n *Node) SocketDir() string { return n.cfg.SocketDir }
 
 // StartFresh starts a node on a volume that was just copied, with fsync off: until MakeDurable returns nil, nobody may be told
 // that a write to it succeeded, and after a crash of the host the volume must be made again. The caller must have filled RestoreDir if
-// the recovery needs it. It returns when the node accepts work, or with ErrExited.
-func (n *Node) StartFresh(ctx context.Context, r Recovery) error {
+// the recovery needs it. It returns when the node accepts work, with a connection as superuser that the caller closes, or with ErrExited.
+func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
 	if err := r.prepare(n.cfg.Volume); err != nil {
-		return fmt.Errorf("prepare volume of node %s: %w", n.cfg.ID, err)
+		return nil, fmt.Errorf("prepare volume of node %s: %w", n.cfg.ID, err)
 	}
 	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes, Unsafe: true}, r); err != nil {
-		return err
+		return nil, err
 	}
-	return n.WaitReady(ctx)
+	return n.connectReady(ctx)
 }
 
 // Start starts a node on its own volume, after whatever end the last process had, and returns when it accepts work.
@@ -73,7 +73,21 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes}, Recovery{}); err != nil {
 		return err
 	}
-	return n.WaitReady(ctx)
+	if err := n.WaitReady(ctx); err != nil {
+		return err
+	}
+	return n.Limit(ctx)
+}
+
+// Limit holds the node to its CPU limit. Until it is called, a node that was started may use what the machine has: it is waited for.
+func (n *Node) Limit(ctx context.Context) error {
+	if n.cfg.CPUs == 0 {
+		return nil
+	}
+	if err := n.cfg.Runtime.LimitCPUs(ctx, n.cfg.ID, n.cfg.CPUs); err != nil {
+		return fmt.Errorf("limit node %s: %w", n.cfg.ID, err)
+	}
+	return nil
 }
 
 func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
@@ -112,15 +126,22 @@ func (n *Node) spec(r Recovery) sandbox.Spec {
 			{Source: n.cfg.Volume, Target: "/data"},
 			{Source: n.cfg.SocketDir, Target: "/run/tine"},
 		},
-		Args:        n.args(r),
-		Env:         []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"},
+		Args: n.args(r),
+		Env: []string{
+			"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC",
+			// When memory is short, a backend is killed before the postmaster is, which then cleans up after it.
+			"PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj", "PG_OOM_ADJUST_VALUE=200",
+		},
+		PIDs:        maxProcesses,
 		UID:         UserID,
 		GID:         UserID,
 		MemoryBytes: n.cfg.MemoryBytes,
-		CPUs:        n.cfg.CPUs,
 		LogPath:     n.cfg.LogPath,
 	}
 }
+
+// maxProcesses is more than max_connections and all workers together.
+const maxProcesses = 400
 
 func (n *Node) args(r Recovery) []string {
 	args := []string{"/usr/lib/postgresql/18/bin/postgres", "-D", "/data/" + dirData}
@@ -155,7 +176,17 @@ func (n *Node) promoteEarly(ctx context.Context) error {
 
 // WaitReady returns when the node has recovered and accepts work, or with ErrExited when it never will.
 func (n *Node) WaitReady(ctx context.Context) error {
-	err := n.poll(ctx, func() (bool, error) {
+	conn, err := n.connectReady(ctx)
+	if err != nil {
+		return err
+	}
+	// An error of closing says nothing about the node.
+	_ = conn.Close(ctx)
+	return nil
+}
+
+func (n *Node) connectReady(ctx context.Context) (conn *pgx.Conn, err error) {
+	err = n.poll(ctx, func() (bool, error) {
 		// Both are needed: a node that recovers says "ready" for readers, and a control file says "in production" from a
 		// crash on until recovery begins.
 		if postmasterStatus(n.cfg.Volume) != "ready" {
@@ -165,23 +196,28 @@ func (n *Node) WaitReady(ctx context.Context) error {
 		if err != nil || state != stateInProduction {
 			return false, err
 		}
-		return n.acceptsWrites(ctx), nil
+		conn = n.tryConnect(ctx)
+		return conn != nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for node %s: %w", n.cfg.ID, err)
+		return nil, fmt.Errorf("wait for node %s: %w", n.cfg.ID, err)
 	}
-	return nil
+	return conn, nil
 }
 
-func (n *Node) acceptsWrites(ctx context.Context) bool {
+// tryConnect returns a connection to a node that accepts writes, or nil.
+func (n *Node) tryConnect(ctx context.Context) *pgx.Conn {
 	conn, err := n.Connect(ctx, RoleSuperuser)
 	if err != nil {
-		return false
+		return nil
 	}
-	defer func() { _ = conn.Close(ctx) }()
 	var recovering bool
 	err = conn.QueryRow(ctx, "SELECT pg_is_in_recovery()", pgx.QueryExecModeExec).Scan(&recovering)
-	return err == nil && !recovering
+	if err != nil || recovering {
+		_ = conn.Close(ctx)
+		return nil
+	}
+	return conn
 }
 
 // pollInterval is short because a fork's user waits for it; a look costs two small reads of cached files.
@@ -235,17 +271,17 @@ func (n *Node) Connect(ctx context.Context, role string) (*pgx.Conn, error) {
 }
 
 // MakeDurable ends the time in which the node ran with fsync off: it turns it on and then calls sync, which must bring to the disk
-// all that the node has written so far. A process of the node that has not yet seen the new setting when sync begins can only
-// have called durable what sync makes so. When it returns nil, a write that succeeds from then on survives a crash.
-func (n *Node) MakeDurable(ctx context.Context, sync func() error) error {
+// all that the node has written so far. conn is a connection as superuser. A process of the node that has not yet seen the new setting
+// when sync begins can only have called durable what sync makes so. When it returns nil, a write that succeeds from then on survives a crash.
+func (n *Node) MakeDurable(ctx context.Context, conn *pgx.Conn, sync func() error) error {
 	if err := writeSettings(n.cfg.Volume, Settings{MemoryBytes: n.cfg.MemoryBytes}); err != nil {
 		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
 	}
 	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGHUP); err != nil {
 		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
 	}
-	err := n.poll(ctx, func() (bool, error) { return n.fsyncIsOn(ctx) })
-	if err != nil {
+	// The postmaster takes a new setting itself before it tells its children.
+	if err := n.poll(ctx, func() (bool, error) { return fsyncIsOn(ctx, conn) }); err != nil {
 		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
 	}
 	if err := sync(); err != nil {
@@ -254,13 +290,7 @@ func (n *Node) MakeDurable(ctx context.Context, sync func() error) error {
 	return nil
 }
 
-// fsyncIsOn asks on a new connection, whose process has the setting that the postmaster has.
-func (n *Node) fsyncIsOn(ctx context.Context) (bool, error) {
-	conn, err := n.Connect(ctx, RoleSuperuser)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = conn.Close(ctx) }()
+func fsyncIsOn(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var value string
 	if err := conn.QueryRow(ctx, "SHOW fsync", pgx.QueryExecModeExec).Scan(&value); err != nil {
 		return false, fmt.Errorf("read setting: %w", err)

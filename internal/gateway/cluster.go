@@ -51,7 +51,7 @@ type cluster struct {
 	}
 }
 
-func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listener) *cluster {
+func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listener, n *node) *cluster {
 	c := &cluster{
 		spec:     spec,
 		version:  v,
@@ -61,7 +61,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		listener: ln,
 		started:  cfg.Clock(),
 		commands: commandTable(),
-		node:     newNode(spec.SocketDir),
+		node:     n,
 		cursors:  newCursors(cfg.Clock, maxCursors),
 		replies:  newReplies(maxSessions, maxReplyBytes),
 		refusals: make(chan struct{}, maxRefusals),

@@ -36,6 +36,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	clusters map[string]*cluster // by ID
+	prepared map[string]*node    // by the ID of a cluster that is not open yet
 }
 
 // NewServer returns a server that serves nothing yet.
@@ -49,7 +50,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Server{cfg: cfg, clusters: map[string]*cluster{}}
+	return &Server{cfg: cfg, clusters: map[string]*cluster{}, prepared: map[string]*node{}}
 }
 
 // Open serves a cluster on ln until Close or Shutdown, which also close ln. It returns at once and does not need the node to be
@@ -69,10 +70,28 @@ func (s *Server) Open(ctx context.Context, spec Cluster, ln net.Listener) error 
 	if s.clusters[spec.ID] != nil {
 		return fmt.Errorf("open cluster %s: %w", spec.ID, ErrAlreadyOpen)
 	}
-	c := newCluster(s.cfg, spec, version, host, ln)
+	n := s.prepared[spec.ID]
+	delete(s.prepared, spec.ID)
+	if n == nil {
+		n = newNode(spec.SocketDir)
+	}
+	c := newCluster(s.cfg, spec, version, host, ln, n)
 	s.clusters[spec.ID] = c
 	c.start(context.WithoutCancel(ctx))
 	return nil
+}
+
+// Prepare makes the connections to the node that the first client would have to wait for, so that Open finds them. It is for a cluster that is
+// about to be opened; what fails is left to the first client. Close discards what was prepared.
+func (s *Server) Prepare(ctx context.Context, spec Cluster) {
+	n := newNode(spec.SocketDir)
+	n.warm(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.prepared[spec.ID]; old != nil {
+		old.close()
+	}
+	s.prepared[spec.ID] = n
 }
 
 // advertised is the address hello gives to clients: our name and the listener's port.
@@ -87,6 +106,12 @@ func (s *Server) advertised(ln net.Listener) (string, error) {
 // Close stops serving a cluster: running commands are cancelled, connections closed, and it returns when all of that
 // is over. A cluster that is not open is fine.
 func (s *Server) Close(id string) {
+	s.mu.Lock()
+	if n := s.prepared[id]; n != nil {
+		n.close()
+		delete(s.prepared, id)
+	}
+	s.mu.Unlock()
 	if c := s.remove(id); c != nil {
 		c.stop()
 	}

@@ -160,8 +160,8 @@ func newCluster(tb testing.TB) *cluster {
 	return c
 }
 
-func connector(n *engine.Node) func(context.Context) (*pgx.Conn, error) {
-	return func(ctx context.Context) (*pgx.Conn, error) { return n.Connect(ctx, engine.RoleSuperuser) }
+func connector(n *engine.Node) func(context.Context) (*pgx.Conn, func(), error) {
+	return history.Connector(func(ctx context.Context) (*pgx.Conn, error) { return n.Connect(ctx, engine.RoleSuperuser) })
 }
 
 func (e *env) remove(tb testing.TB, id string) {
@@ -185,8 +185,12 @@ func connect(tb testing.TB, n *engine.Node) *pgx.Conn {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) })
+	closeLater(tb, conn)
 	return conn
+}
+
+func closeLater(tb testing.TB, conn *pgx.Conn) {
+	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) })
 }
 
 func (c *cluster) exec(sql string, args ...any) {
@@ -234,9 +238,11 @@ func (c *cluster) forkAt(h *history.History, at time.Time) (*engine.Node, histor
 		c.tb.Fatal(err)
 	}
 	n := machine.node(id)
-	if err := n.StartFresh(c.tb.Context(), r.Recovery); err != nil {
+	conn, err := n.StartFresh(c.tb.Context(), r.Recovery)
+	if err != nil {
 		c.tb.Fatalf("%v\n%s", err, machine.log(id))
 	}
+	closeLater(c.tb, conn)
 	return n, r
 }
 

@@ -78,8 +78,20 @@ func New(cfg Config) *History {
 type Source struct {
 	ClusterID string
 	Volume    string // name of the live volume in the pool
-	// Connect opens a connection to the running node as superuser. Nil says that the node is down.
-	Connect func(ctx context.Context) (*pgx.Conn, error)
+	// Connect returns a connection to the running node as superuser, and what to call when it is not needed any more. Nil says that
+	// the node is down.
+	Connect func(ctx context.Context) (conn *pgx.Conn, release func(), err error)
+}
+
+// Connector makes a Source's Connect of what opens connections.
+func Connector(open func(ctx context.Context) (*pgx.Conn, error)) func(context.Context) (*pgx.Conn, func(), error) {
+	return func(ctx context.Context) (*pgx.Conn, func(), error) {
+		conn, err := open(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return conn, func() { _ = conn.Close(ctx) }, nil
+	}
 }
 
 // lock takes a cluster's lock and returns its release.

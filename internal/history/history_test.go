@@ -114,7 +114,7 @@ func TestForkAtAMomentAfterTheLastCommitOfASourceThatIsDown(t *testing.T) {
 		t.Error("the result does not say that its target may not exist")
 	}
 	n := machine.node(c.id + "-a")
-	if err := n.StartFresh(t.Context(), r.Recovery); !errors.Is(err, engine.ErrExited) {
+	if _, err := n.StartFresh(t.Context(), r.Recovery); !errors.Is(err, engine.ErrExited) {
 		t.Fatalf("recovery to a target that does not exist ended with %v, want %v", err, engine.ErrExited)
 	}
 	r, err = h.Restore(t.Context(), c.src, at, "volumes/"+c.id+"-b")
@@ -124,9 +124,11 @@ func TestForkAtAMomentAfterTheLastCommitOfASourceThatIsDown(t *testing.T) {
 	t.Cleanup(func() { machine.remove(t, c.id+"-b") })
 	n = machine.node(c.id + "-b")
 	r.Recovery.Until = time.Time{}
-	if err := n.StartFresh(t.Context(), r.Recovery); err != nil {
+	conn, err := n.StartFresh(t.Context(), r.Recovery)
+	if err != nil {
 		t.Fatalf("%v\n%s", err, machine.log(c.id+"-b"))
 	}
+	closeLater(t, conn)
 	wantNumbers(t, n, 1)
 }
 
@@ -224,7 +226,7 @@ func TestForkOfAForkAtAMoment(t *testing.T) {
 	c.insert(2)
 	n, _ := c.forkAt(h, at)
 	fork := c.adopt(n)
-	err := n.MakeDurable(t.Context(), func() error {
+	err := n.MakeDurable(t.Context(), fork.conn, func() error {
 		_, err := h.TakeFirst(t.Context(), fork.src)
 		return err
 	})

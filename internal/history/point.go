@@ -45,11 +45,11 @@ func (h *History) take(ctx context.Context, src Source, checkpoint bool) (store.
 }
 
 func (h *History) snapshot(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
-	conn, err := src.Connect(ctx)
+	conn, release, err := src.Connect(ctx)
 	if err != nil {
 		return store.RestorePoint{}, err
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	defer release()
 	p := store.RestorePoint{
 		ClusterID: src.ClusterID,
 		Volume:    pointsDir(src.ClusterID) + "/" + uuid.NewString(),
@@ -112,11 +112,11 @@ func (h *History) Due(ctx context.Context, src Source) (bool, error) {
 }
 
 func (h *History) wroteSince(ctx context.Context, src Source, last store.RestorePoint) (bool, error) {
-	conn, err := src.Connect(ctx)
+	conn, release, err := src.Connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	defer release()
 	lsn, _, err := position(ctx, conn)
 	if err != nil {
 		return false, err

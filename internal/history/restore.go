@@ -69,11 +69,11 @@ func (h *History) endLive(ctx context.Context, src Source, p *plan) (uncertain b
 		p.to = segment{timeline: p.from.timeline, number: max(last, p.from.number)}
 		return true, nil
 	}
-	conn, err := src.Connect(ctx)
+	conn, release, err := src.Connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	defer release()
 	lsn, timeline, err := mark(ctx, conn)
 	if err != nil {
 		return false, err

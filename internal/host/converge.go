@@ -118,7 +118,9 @@ func (h *Host) adopt(ctx context.Context, c store.Cluster) {
 	n := h.node(c)
 	log := h.log.With("cluster", c.Name, "node", n.ID())
 	up, err := n.Running(ctx)
-	if err == nil && !up {
+	if up {
+		err = n.Limit(ctx)
+	} else if err == nil {
 		err = n.Start(ctx)
 		if err == nil {
 			err = h.cfg.Store.AddEvent(ctx, store.Event{

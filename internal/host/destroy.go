@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -22,6 +23,9 @@ func (w destroyWorker) Work(ctx context.Context, job *river.Job[store.DestroyJob
 	return w.host.destroy(ctx, job.Args.ClusterID)
 }
 
+// forkPatience is when a destruction that waits for forks of its cluster looks again.
+const forkPatience = 200 * time.Millisecond
+
 // destroy removes everything of a cluster. Its forks have copies of what they share with it.
 func (h *Host) destroy(ctx context.Context, id string) error {
 	defer h.lockCluster(id)()
@@ -34,6 +38,14 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 	}
 	if c.Status != store.StatusDestroying {
 		return fmt.Errorf("destroy cluster %s: its status is %s", c.Name, c.Status)
+	}
+	// A fork that was promised before the destruction was asked for is made first. No new ones can come.
+	forks, err := h.cfg.Store.PendingForks(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(forks) > 0 {
+		return river.JobSnooze(forkPatience)
 	}
 	do := map[string]func(context.Context) error{
 		"gateway": func(context.Context) error { h.cfg.Gateway.Close(c.ID); return nil },

@@ -203,9 +203,9 @@ func (h *Host) source(c store.Cluster, n *engine.Node) history.Source {
 	return history.Source{
 		ClusterID: c.ID,
 		Volume:    volumeOf(c),
-		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+		Connect: history.Connector(func(ctx context.Context) (*pgx.Conn, error) {
 			return n.Connect(ctx, engine.RoleSuperuser)
-		},
+		}),
 	}
 }
 
@@ -217,15 +217,17 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("open gateway of cluster %s: %w", c.Name, err)
 	}
-	connections := 0
-	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
-		connections = plan.MaxConnections
-	}
-	err = h.cfg.Gateway.Open(h.ctx, gateway.Cluster{
-		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), MaxConnections: connections,
-	}, ln)
-	if err != nil {
+	if err := h.cfg.Gateway.Open(h.ctx, h.gatewayCluster(c), ln); err != nil {
 		return errors.Join(fmt.Errorf("open gateway of cluster %s: %w", c.Name, err), ln.Close())
 	}
 	return nil
+}
+
+// gatewayCluster is a cluster as its gateway sees it.
+func (h *Host) gatewayCluster(c store.Cluster) gateway.Cluster {
+	g := gateway.Cluster{ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c)}
+	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
+		g.MaxConnections = plan.MaxConnections
+	}
+	return g
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -82,6 +83,7 @@ type making struct {
 	*Host
 	cluster  store.Cluster
 	node     *engine.Node
+	conn     *pgx.Conn // to the node, as superuser, once it is ready
 	recovery engine.Recovery
 	restored history.Restored
 }
@@ -105,10 +107,18 @@ func (h *Host) make(ctx context.Context, id string, attempt int) error {
 		return nil // online already, or destroyed meanwhile
 	}
 	m := &making{Host: h, cluster: c, node: h.node(c)}
+	defer m.disconnect(ctx)
 	if err := h.runSteps(ctx, operation, m.steps()); err != nil {
 		return m.giveUp(ctx, err, attempt)
 	}
 	return nil
+}
+
+func (m *making) disconnect(ctx context.Context) {
+	if m.conn != nil {
+		_ = m.conn.Close(ctx)
+		m.conn = nil
+	}
 }
 
 func (m *making) steps() []step {
@@ -164,6 +174,7 @@ func explain(cause error) (sentence string, permanent bool) {
 
 // clear removes everything that an earlier attempt may have left.
 func (m *making) clear(ctx context.Context) error {
+	m.disconnect(ctx)
 	m.cfg.Gateway.Close(m.cluster.ID)
 	if err := m.node.Kill(ctx); err != nil {
 		return err
@@ -180,7 +191,7 @@ func (m *making) makeVolume(ctx context.Context) error {
 		return m.cfg.Pool.Clone(ctx, m.cfg.Golden, volumeOf(c))
 	}
 	src, err := m.cfg.Store.Cluster(ctx, c.SourceID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && src.Status == store.StatusDestroying {
+	if errors.Is(err, store.ErrNotFound) {
 		return errSourceGone
 	}
 	if err != nil {
@@ -204,16 +215,16 @@ func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source
 	return src
 }
 
-func (m *making) startNode(ctx context.Context) error {
-	err := m.node.StartFresh(ctx, m.recovery)
-	if !errors.Is(err, engine.ErrExited) || !m.restored.Uncertain {
-		return err
+func (m *making) startNode(ctx context.Context) (err error) {
+	m.conn, err = m.node.StartFresh(ctx, m.recovery)
+	if errors.Is(err, engine.ErrExited) && m.restored.Uncertain {
+		err = m.startAtEnd(ctx)
 	}
-	return m.startAtEnd(ctx)
+	return err
 }
 
 // startAtEnd brings the volume to the end of its source's WAL, when that has no commit later than the moment.
-func (m *making) startAtEnd(ctx context.Context) error {
+func (m *making) startAtEnd(ctx context.Context) (err error) {
 	if err := m.clear(ctx); err != nil {
 		return err
 	}
@@ -221,16 +232,11 @@ func (m *making) startAtEnd(ctx context.Context) error {
 		return err
 	}
 	m.recovery.Until = time.Time{}
-	if err := m.node.StartFresh(ctx, m.recovery); err != nil {
+	if m.conn, err = m.node.StartFresh(ctx, m.recovery); err != nil {
 		return err
 	}
-	conn, err := m.node.Connect(ctx, engine.RoleSuperuser)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
 	var last *time.Time
-	if err := conn.QueryRow(ctx, "SELECT pg_last_xact_replay_timestamp()").Scan(&last); err != nil {
+	if err := m.conn.QueryRow(ctx, "SELECT pg_last_xact_replay_timestamp()").Scan(&last); err != nil {
 		return fmt.Errorf("read last commit: %w", err)
 	}
 	if last != nil && last.After(*m.cluster.ForkAt) {
@@ -241,27 +247,28 @@ func (m *making) startAtEnd(ctx context.Context) error {
 
 // setPassword makes the password valid that the answer to the request carried.
 func (m *making) setPassword(ctx context.Context) error {
-	conn, err := m.node.Connect(ctx, engine.RoleSuperuser)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	// ALTER ROLE takes no parameters. A verifier has no secret in it that a password's owner would miss, and no quote.
+	// ALTER ROLE takes no parameters.
 	var statement string
-	err = conn.QueryRow(ctx, "SELECT format('ALTER ROLE doadmin PASSWORD %L', $1::text)", m.cluster.DoadminVerifier).Scan(&statement)
-	if err != nil {
+	row := m.conn.QueryRow(ctx, "SELECT format('ALTER ROLE doadmin PASSWORD %L', $1::text)", m.cluster.DoadminVerifier)
+	if err := row.Scan(&statement); err != nil {
 		return fmt.Errorf("set password of doadmin: %w", err)
 	}
-	if _, err := conn.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
+	if _, err := m.conn.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
 		return fmt.Errorf("set password of doadmin: %w", err)
 	}
 	return nil
 }
 
-// makeDurable takes the first restore point, whose snapshot brings the volume to the disk.
+// makeDurable takes the first restore point, whose snapshot brings the volume to the disk. The gateway's connections are made
+// meanwhile: the disk is what the step waits for.
 func (m *making) makeDurable(ctx context.Context) error {
-	return m.node.MakeDurable(ctx, func() error {
-		_, err := m.cfg.History.TakeFirst(ctx, m.source(m.cluster, m.node))
+	var warm sync.WaitGroup
+	defer warm.Wait()
+	warm.Go(func() { m.cfg.Gateway.Prepare(ctx, m.gatewayCluster(m.cluster)) })
+	return m.node.MakeDurable(ctx, m.conn, func() error {
+		src := m.source(m.cluster, m.node)
+		src.Connect = func(context.Context) (*pgx.Conn, func(), error) { return m.conn, func() {}, nil }
+		_, err := m.cfg.History.TakeFirst(ctx, src)
 		return err
 	})
 }
@@ -275,6 +282,9 @@ func (m *making) goOnline(ctx context.Context) error {
 		return m.clear(ctx) // destroyed meanwhile; the job for that waits for our lock
 	}
 	m.watch(m.cluster, m.node)
+	if err := m.node.Limit(ctx); err != nil {
+		m.log.WarnContext(ctx, "cpu limit not set; it is set at the next start", "cluster", m.cluster.Name, "error", err)
+	}
 	// What recovery has read is not needed any more; if this is interrupted it costs some space.
 	if err := os.RemoveAll(engine.RestoreDir(m.node.Volume())); err != nil {
 		m.log.WarnContext(ctx, "leftovers of a recovery not removed", "cluster", m.cluster.Name, "error", err)

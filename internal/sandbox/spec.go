@@ -175,15 +175,21 @@ func resources(s Spec) *specs.LinuxResources {
 		r.Memory = &specs.LinuxMemory{Limit: &s.MemoryBytes}
 	}
 	if s.CPUs > 0 {
-		const period = 100_000 // µs
-		quota := max(int64(math.Round(s.CPUs*period)), 1000)
-		shares := max(uint64(math.Round(s.CPUs*1024)), 2)
-		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: new(uint64(period)), Shares: &shares}
+		quota, shares := cpuLimit(s.CPUs)
+		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: new(uint64(cpuPeriod)), Shares: &shares}
 	}
 	if s.PIDs > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &s.PIDs}
 	}
 	return r
+}
+
+// cpuPeriod is in which the quota of processor time is spent, in microseconds.
+const cpuPeriod = 100_000
+
+// cpuLimit gives a number of processors in the kernel's terms: microseconds a period, and a weight.
+func cpuLimit(cpus float64) (quota int64, shares uint64) {
+	return max(int64(math.Round(cpus*cpuPeriod)), 1000), max(uint64(math.Round(cpus*1024)), 2)
 }
 
 // maskedPaths are the files of /proc that tell about the host or can change it.

@@ -76,7 +76,11 @@ func Start(tb testing.TB) *Node {
 	node := engine.NewNode(engine.NodeConfig{
 		ID: id, Root: s.Root, Runtime: s.Runtime, Volume: s.Pool.VolumePath(volume), SocketDir: socketDir, LogPath: logPath,
 	})
-	if err := node.StartFresh(tb.Context(), engine.Recovery{}); err != nil {
+	conn, err := node.StartFresh(tb.Context(), engine.Recovery{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := conn.Close(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 	return &Node{SocketDir: socketDir, VolumePath: node.Volume()}

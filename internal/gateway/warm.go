@@ -1,0 +1,42 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// warm makes the connections that a first client's log-in and first command need, and has the engine fill its caches: a
+// new backend needs some 20 ms for its first statement.
+func (n *node) warm(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() {
+		s := newCredentials(n)
+		if _, _, err := s.lookup(ctx, owner); err != nil {
+			slog.DebugContext(ctx, "log-in not prepared", "error", err)
+		}
+	})
+	both.Go(func() {
+		if err := n.firstFind(ctx); err != nil {
+			slog.DebugContext(ctx, "first command not prepared", "error", err)
+		}
+	})
+	both.Wait()
+}
+
+// firstFind looks for a document in a collection that does not exist.
+func (n *node) firstFind(ctx context.Context) error {
+	spec, err := bson.Marshal(bson.D{{Key: "find", Value: "none"}, {Key: "limit", Value: 1}})
+	if err != nil {
+		return err
+	}
+	conn, err := n.acquire(ctx, asUser(owner))
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	_, err = conn.Exec(ctx, sqlFind, "defaultdb", spec, int64(0))
+	return err
+}
