@@ -86,6 +86,9 @@ func inWords(e *fleet.Error) string {
 	if e.Field == "storage_size_mib" {
 		message = inGiB(message)
 	}
+	if message == "" {
+		return "It was refused."
+	}
 	return strings.ToUpper(message[:1]) + message[1:] + "."
 }
 

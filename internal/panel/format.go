@@ -13,10 +13,12 @@ func gib(mib int64) string {
 	return strconv.FormatFloat(float64(mib)/mibPerGiB, 'f', -1, 64) + " GiB"
 }
 
-// size shows a number of bytes, rounded.
+// size shows a number of bytes, rounded; 0 is a size that is not known.
 func size(bytes int64) string {
 	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
 	switch {
+	case bytes == 0:
+		return "–"
 	case bytes >= gib:
 		return fmt.Sprintf("%.1f GiB", float64(bytes)/gib)
 	case bytes >= mib:

@@ -3,7 +3,7 @@ package panel
 // price is what a cluster costs, in US dollars.
 type price struct {
 	Known           bool // false if the catalog no longer has the plan
-	Monthly, Hourly float64
+	Monthly, Hourly float64 // Hourly is 0 if the plan itself costs nothing
 }
 
 // priceOf adds up the catalog's prices: each node's plan, and its storage beyond what the plan includes.
@@ -15,12 +15,14 @@ func (p *panel) priceOf(size string, nodes int, storageMiB int64) price {
 	}
 	const mibPerGiB = 1024
 	monthly := plan.PriceMonthly
-	hoursPerMonth := plan.PriceMonthly / plan.PriceHourly()
 	if extra := storageMiB - plan.MinStorageMiB; extra > 0 {
 		monthly += float64(extra) / mibPerGiB * catalog.StoragePriceGiB
 	}
-	monthly *= float64(nodes)
-	return price{Known: true, Monthly: monthly, Hourly: monthly / hoursPerMonth}
+	sum := price{Known: true, Monthly: monthly * float64(nodes)}
+	if plan.PriceMonthly > 0 {
+		sum.Hourly = sum.Monthly * plan.PriceHourly() / plan.PriceMonthly
+	}
+	return sum
 }
 
 // choice is one thing that can be selected.
