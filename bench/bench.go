@@ -1,0 +1,161 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"tine/e2e/harness"
+)
+
+// Options say what is measured and how much of it.
+type Options struct {
+	Binary    string // the tine to measure
+	Version   string // its version, for the heading
+	EngineDir string
+	Dir       string // where the instance and the copies of the peers are; needs several times LargeMB
+
+	Runs     int           // of everything that takes well under a second
+	PeerRuns int           // of what people do today
+	SmallMB  int           // size of the small source, in 10^6 bytes of documents
+	LargeMB  int           // size of the large one
+	History  time.Duration // how long the history of the forks at a moment is written
+	Only     []string      // names of sections; empty means all
+
+	Progress io.Writer // what is being done, for people who wait
+}
+
+// DefaultOptions are what make bench measures.
+func DefaultOptions() Options {
+	return Options{
+		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute, Progress: io.Discard,
+	}
+}
+
+// section is a part of the benchmark that can be run alone.
+type section struct {
+	name string
+	do   func(*bench, context.Context) error
+}
+
+func sections() []section {
+	return []section{
+		{"create", (*bench).create},
+		{"latest", (*bench).latest},
+		{"bytes", (*bench).bytes},
+		{"at", (*bench).at},
+		{"peers", (*bench).peers},
+		{"size", (*bench).size},
+	}
+}
+
+// SectionNames lists what Options.Only takes.
+func SectionNames() []string {
+	var names []string
+	for _, s := range sections() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func (o Options) wants(section string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, section)
+}
+
+func (o Options) validate() error {
+	for _, name := range o.Only {
+		if !slices.Contains(SectionNames(), name) {
+			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(SectionNames(), ", "))
+		}
+	}
+	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second {
+		return errors.New("runs and sizes must be at least 1, and the history at least a second")
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("the benchmark needs root: it runs a Tine of its own")
+	}
+	return nil
+}
+
+// bench is one run of the benchmark.
+type bench struct {
+	opts Options
+	tine *harness.Tine
+	out  io.Writer
+
+	made int // clusters so far, for their names
+
+	// Sources are made when the first section needs them.
+	small, large, busy *source
+}
+
+// Run measures and writes the tables to out, each as soon as it is known. It leaves nothing behind, also when it fails or ctx ends.
+func Run(ctx context.Context, opts Options, out io.Writer) (err error) {
+	if err := opts.validate(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := checkSpace(opts); err != nil {
+		return err
+	}
+	b := &bench{opts: opts, out: out}
+	if err := heading(opts, out); err != nil {
+		return err
+	}
+	b.tine, err = harness.New(harness.Options{
+		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts),
+	})
+	if err != nil {
+		return fmt.Errorf("prepare a Tine: %w", err)
+	}
+	defer func() {
+		b.progress("cleaning up")
+		if e := b.tine.Destroy(context.WithoutCancel(ctx)); e != nil {
+			err = errors.Join(err, fmt.Errorf("clean up %s: %w", b.tine.Dir, e))
+		}
+	}()
+	b.progress("starting Tine in %s", b.tine.Dir)
+	if err := b.tine.Start(ctx); err != nil {
+		return fmt.Errorf("start a Tine: %w", err)
+	}
+	return b.measure(ctx)
+}
+
+func (b *bench) measure(ctx context.Context) error {
+	defer b.disconnect(context.WithoutCancel(ctx))
+	for _, s := range sections() {
+		if !b.opts.wants(s.name) {
+			continue
+		}
+		b.progress("section %s", s.name)
+		if err := s.do(b, ctx); err != nil {
+			return fmt.Errorf("measure %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) disconnect(ctx context.Context) {
+	for _, s := range []*source{b.small, b.large, b.busy} {
+		if s != nil {
+			_ = s.client.Disconnect(ctx)
+		}
+	}
+}
+
+func (b *bench) progress(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.opts.Progress, "bench: "+format+"\n", args...)
+}
+
+func (b *bench) newName(prefix string) string {
+	b.made++
+	return fmt.Sprintf("%s-%d", prefix, b.made)
+}

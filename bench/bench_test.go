@@ -1,0 +1,102 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestQuantileIsAValueThatWasMeasured(t *testing.T) {
+	t.Parallel()
+	var twenty []int
+	for i := range 20 {
+		twenty = append(twenty, 20-i)
+	}
+	for _, c := range []struct {
+		name string
+		list []int
+		q    float64
+		want int
+	}{
+		{"median of twenty", twenty, median, 10},
+		{"p95 of twenty", twenty, high, 19},
+		{"of one", []int{7}, high, 7},
+		{"median of three", []int{3, 1, 2}, median, 2},
+		{"of nothing", nil, median, 0},
+	} {
+		if got := quantile(c.list, c.q); got != c.want {
+			t.Errorf("%s is %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestStepsAreThoseOfMakingAlone(t *testing.T) {
+	t.Parallel()
+	log := `time=x level=DEBUG msg="step done" host=local operation=destroy step=row duration=1ms
+time=x level=DEBUG msg="step done" host=local operation=fork step=volume duration=8.5ms
+time=x level=INFO msg="something else" step=node duration=1s
+time=x level=DEBUG msg="step done" host=local operation=create step=node duration=1.2s
+`
+	got := stepsOf(log)
+	want := []stepTime{{"volume", 8500 * time.Microsecond}, {"node", 1200 * time.Millisecond}}
+	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("steps are %v, want %v", got, want)
+	}
+}
+
+func TestTableIsAlignedMarkdown(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	err := table{title: "T", header: []string{"what", "p50"}, rows: [][]string{{"ü", "100 ms"}}, notes: []string{"A note."}}.write(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "## T\n\n| what | p50    |\n| ---- | ------ |\n| ü    | 100 ms |\n\nA note.\n\n"
+	if b.String() != want {
+		t.Errorf("table is\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestNumbersAreReadable(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"97.1 ms":  human(97_100 * time.Microsecond),
+		"0.25 ms":  human(250 * time.Microsecond),
+		"1.23 s":   human(1230 * time.Millisecond),
+		"119 s":    human(119 * time.Second),
+		"2.50 min": human(150 * time.Second),
+		"10.0 GB":  humanBytes(10_000_000_000),
+		"-17.1 MB": humanBytes(-17_060_000),
+		"5.00 x":   ratio(5*time.Second, time.Second),
+	} {
+		if got != want {
+			t.Errorf("it reads %s, want %s", got, want)
+		}
+	}
+}
+
+func TestRandomMomentsLieInThePeriods(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	first := period{start, start.Add(time.Second)}
+	second := period{start.Add(time.Hour), start.Add(time.Hour + time.Second)}
+	for range 1000 {
+		at := random(first, second)
+		if at.Before(first.from) || at.After(second.to) || at.After(first.to) && at.Before(second.from) {
+			t.Fatalf("%s is in no period", at)
+		}
+	}
+}
+
+func TestOptionsAreRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	unknown := DefaultOptions()
+	unknown.Only = []string{"speed"}
+	none := DefaultOptions()
+	none.Runs = 0
+	for name, o := range map[string]Options{"unknown section": unknown, "no runs": none} {
+		if o.validate() == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}

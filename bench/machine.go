@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const gib = 1 << 30
+
+// What a byte of the large source takes: in its tables, in the WAL that its history keeps, in full pages in that WAL,
+// and in the copy that a base backup makes.
+const bytesPerByte = 4
+
+const spare = 12 * gib // for everything else
+
+func needed(o Options) int64 {
+	large := int64(0)
+	if o.wants("size") {
+		large = int64(o.LargeMB) * megabyte
+	}
+	return large*bytesPerByte + int64(o.SmallMB)*megabyte*bytesPerByte + spare
+}
+
+// imageGiB is the size of the pool's image, of which only what is written is occupied.
+func imageGiB(o Options) int { return int(needed(o)/gib) + 1 }
+
+func checkSpace(o Options) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(o.Dir, &st); err != nil {
+		return fmt.Errorf("look for space in %s: %w", o.Dir, err)
+	}
+	if free, want := int64(st.Bavail)*st.Bsize, needed(o); free < want {
+		return fmt.Errorf("%s has %s free and the benchmark may need %s: give it another --dir or a smaller --large-mb",
+			o.Dir, humanBytes(free), humanBytes(want))
+	}
+	return nil
+}
+
+// heading says under which conditions the numbers were measured.
+func heading(o Options, out io.Writer) error {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return fmt.Errorf("ask for the kernel: %w", err)
+	}
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return fmt.Errorf("ask for the load: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "# Tine %s, %s\n\n%d CPUs (%s), %s of memory, Linux %s; load average before the run %s.\n"+
+		"The pool is an image on a loop device in %s. Clusters have the plan %s unless said otherwise.\n"+
+		"Times are what a user waits: from the POST until a find on a new connection through the gateway is answered.\n\n",
+		o.Version, time.Now().UTC().Format(time.RFC3339), runtime.NumCPU(), cpuModel(), humanBytes(memory()), unix.ByteSliceToString(uts.Release[:]),
+		strings.Join(strings.Fields(string(load))[:3], " "), o.Dir, plan)
+	if err != nil {
+		return fmt.Errorf("write heading: %w", err)
+	}
+	return nil
+}
+
+// plan is that of harness.CreateRequest.
+const plan = "db-s-1vcpu-1gb"
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown model"
+}
+
+func memory() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return int64(info.Totalram) * int64(info.Unit)
+}
+
+// poolUsed is what is occupied in the pool, metadata and their copies included, once everything is written.
+func (b *bench) poolUsed() (int64, error) {
+	dir, err := os.Open(b.tine.PoolDir())
+	if err != nil {
+		return 0, fmt.Errorf("open pool: %w", err)
+	}
+	defer func() { _ = dir.Close() }()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return 0, fmt.Errorf("sync pool: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("ask for the pool's space: %w", err)
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize, nil
+}
+
+// exclusive is what the files of a node's volume do not share with any other: not even with its own first restore point.
+func (b *bench) exclusive(ctx context.Context, node string) (int64, error) {
+	path := filepath.Join(b.tine.PoolDir(), "volumes", node)
+	out, err := exec.CommandContext(ctx, "btrfs", "filesystem", "du", "--raw", "-s", path).Output()
+	if err != nil {
+		return 0, fmt.Errorf("ask for the bytes of %s: %w", path, err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	fields := strings.Fields(lines[len(lines)-1])
+	const column = 1 // total, exclusive, set shared, name
+	if len(fields) <= column {
+		return 0, fmt.Errorf("ask for the bytes of %s: cannot read %q", path, out)
+	}
+	return strconv.ParseInt(fields[column], 10, 64)
+}

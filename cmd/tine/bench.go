@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tine/bench"
+)
+
+func newBenchCommand() *cobra.Command {
+	opts := bench.DefaultOptions()
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure Tine on this machine, next to what people do today",
+		Long: `Measure Tine on this machine, next to what people do today, and print tables in Markdown.
+
+It runs a Tine of its own and removes it at the end; one that runs already is left alone, though it shares
+the machine. By default it writes a source of 10 GB, which takes most of its time and about 50 GB of disk.`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			binary, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find own binary: %w", err)
+			}
+			opts.Binary, opts.Version, opts.Progress = binary, version(), cmd.ErrOrStderr()
+			return bench.Run(cmd.Context(), opts, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opts.EngineDir, "engine-dir", defaultEngineDir, "where the engine is installed")
+	f.StringVar(&opts.Dir, "dir", opts.Dir, "where the data is written that it measures with")
+	f.IntVar(&opts.Runs, "runs", opts.Runs, "how often each fork is measured")
+	f.IntVar(&opts.PeerRuns, "peer-runs", opts.PeerRuns, "how often each of today's ways is measured")
+	f.IntVar(&opts.SmallMB, "small-mb", opts.SmallMB, "size of the small source, in MB of documents")
+	f.IntVar(&opts.LargeMB, "large-mb", opts.LargeMB, "size of the large source, in MB of documents")
+	f.DurationVar(&opts.History, "history", opts.History, "how long a history is written for forks at a moment")
+	f.StringSliceVar(&opts.Only, "only", nil, "parts to measure, of "+strings.Join(bench.SectionNames(), ", "))
+	return cmd
+}
