@@ -22,6 +22,6 @@
 // What grows: restore points and segments grow with what is written within the window, never with the size of the
 // data. Planning reads the restore points of one cluster; preparing a fork makes one reflink a segment between two of them.
 //
-// A cluster's archive and restore points are touched by one goroutine at a time: every method takes the cluster's lock. Callers must not
-// hold a connection's transaction open around these calls, nor call them for a volume whose node is being replaced.
+// Methods that read or delete what others delete or move take the cluster's lock. Callers must not take two restore points of a cluster at
+// the same time, nor forget its history while one is taken, nor hold a transaction open around these calls.
 package history

@@ -27,8 +27,8 @@ func (h *History) TakeFirst(ctx context.Context, src Source) (store.RestorePoint
 	return h.take(ctx, src, false)
 }
 
+// take does without the cluster's lock: under load its checkpoint takes a while, and a fork would wait for it.
 func (h *History) take(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
-	defer h.lock(src.ClusterID)()
 	p, err := h.snapshot(ctx, src, checkpoint)
 	if err != nil {
 		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
@@ -74,7 +74,19 @@ func (h *History) snapshot(ctx context.Context, src Source, checkpoint bool) (st
 	if p.EndLSN, _, err = position(ctx, conn); err != nil {
 		return store.RestorePoint{}, err
 	}
-	return p, nil
+	if checkpoint {
+		p.SizeBytes, err = size(ctx, conn)
+	}
+	return p, err
+}
+
+// size is how much data the node holds. It looks at every file, so it is left out where somebody waits.
+func size(ctx context.Context, conn *pgx.Conn) (bytes int64, err error) {
+	const sql = "SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE datallowconn"
+	if err := conn.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(&bytes); err != nil {
+		return 0, fmt.Errorf("read size: %w", err)
+	}
+	return bytes, nil
 }
 
 // redo is where recovery of a copy of the node would begin.

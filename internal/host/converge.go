@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"tine/internal/store"
 )
@@ -23,7 +24,8 @@ func (h *Host) converge(ctx context.Context) error {
 	if err := h.removeOrphans(ctx, clusters); err != nil {
 		return err
 	}
-	return h.serve(ctx, clusters)
+	h.serve(ctx, clusters)
+	return nil
 }
 
 // removeOrphans removes containers, volumes, histories and files that belong to no cluster. What a failed cluster left belongs to
@@ -78,7 +80,8 @@ func removeUnknown(dir string, nodes map[string]bool) error {
 		return fmt.Errorf("look for orphans: %w", err)
 	}
 	for _, e := range entries {
-		if nodes[strings.TrimSuffix(e.Name(), ".log")] {
+		node, _, _ := strings.Cut(e.Name(), ".")
+		if nodes[node] {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
@@ -92,8 +95,8 @@ func removeUnknown(dir string, nodes map[string]bool) error {
 const startsAtOnce = 4
 
 // serve opens the gateways of the online clusters, adopts the nodes that run and starts those that do not. A node that cannot be
-// started does not keep the others, or the host, from working: it is tried again in the background.
-func (h *Host) serve(ctx context.Context, clusters []store.Cluster) error {
+// started, or a port that is taken, does not keep the others from working: it is tried again in the background.
+func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 	slots := make(chan struct{}, startsAtOnce)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -101,16 +104,38 @@ func (h *Host) serve(ctx context.Context, clusters []store.Cluster) error {
 		if c.Status != store.StatusOnline {
 			continue
 		}
-		if err := h.openGateway(ctx, c); err != nil {
-			return err
-		}
+		// Clients that are there already wait for their node, not for the gateway.
+		err := h.openGateway(ctx, c)
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			h.adopt(ctx, c)
+			if err != nil {
+				h.openLater(c, err)
+			}
 		})
 	}
-	return nil
+}
+
+// portPatience is the pause between two attempts to listen on a port that somebody else has.
+const portPatience = 2 * time.Second
+
+// openLater goes on trying to open the gateway of a cluster whose port was taken.
+func (h *Host) openLater(c store.Cluster, err error) {
+	h.mu.Lock()
+	r := h.mu.running[c.ID]
+	h.mu.Unlock()
+	r.tasks.Go(func() {
+		for err != nil {
+			h.log.Error("gateway cannot be opened; trying again", "cluster", c.Name, "error", err)
+			select {
+			case <-r.ctx.Done():
+				return
+			case <-time.After(portPatience):
+			}
+			err = h.openGateway(r.ctx, c)
+		}
+	})
 }
 
 // adopt takes over a cluster's node from the process before.

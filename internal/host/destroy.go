@@ -48,11 +48,12 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 		return river.JobSnooze(forkPatience)
 	}
 	do := map[string]func(context.Context) error{
-		"gateway": func(context.Context) error { h.cfg.Gateway.Close(c.ID); return nil },
-		"node": func(ctx context.Context) error {
-			h.unwatch(c.ID)
-			return h.node(c).Kill(ctx)
+		"gateway": func(context.Context) error {
+			h.unwatch(c.ID) // first, or it might open the gateway again
+			h.cfg.Gateway.Close(c.ID)
+			return nil
 		},
+		"node":    h.node(c).Kill,
 		"volume":  func(ctx context.Context) error { return h.cfg.Pool.Delete(ctx, volumeOf(c)) },
 		"history": func(ctx context.Context) error { return h.cfg.History.Forget(ctx, c.ID) },
 		"files":   func(context.Context) error { return h.removeFiles(c) },
@@ -70,8 +71,10 @@ func (h *Host) removeFiles(c store.Cluster) error {
 	if err := os.RemoveAll(h.socketDir(c)); err != nil {
 		return fmt.Errorf("remove socket directory: %w", err)
 	}
-	if err := os.Remove(h.logPath(c)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove log: %w", err)
+	for _, path := range []string{h.logPath(c), h.logPath(c) + ".1"} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove log: %w", err)
+		}
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ type Host struct {
 
 // running is a cluster whose node is watched.
 type running struct {
-	node  *engine.Node
+	ctx   context.Context // ends when the watching does
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 }

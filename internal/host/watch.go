@@ -2,7 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"tine/internal/engine"
@@ -12,7 +15,7 @@ import (
 // watch begins to look after an online cluster: its node is started again when it dies, its history is kept.
 func (h *Host) watch(c store.Cluster, n *engine.Node) {
 	ctx, stop := context.WithCancel(h.ctx)
-	r := &running{node: n, stop: stop}
+	r := &running{ctx: ctx, stop: stop}
 	h.mu.Lock()
 	h.mu.running[c.ID] = r
 	h.mu.Unlock()
@@ -121,7 +124,7 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 		err := h.advanceHistory(ctx, c, n)
 		if err == nil && time.Since(pruned) > pruneInterval {
 			pruned = time.Now()
-			err = h.cfg.History.Prune(ctx, c.ID)
+			err = errors.Join(h.cfg.History.Prune(ctx, c.ID), trimLog(h.logPath(c)))
 		}
 		// One line a failure, not two a second.
 		if err != nil && !failing && ctx.Err() == nil {
@@ -142,4 +145,37 @@ func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.No
 	}
 	_, err = h.cfg.History.Take(ctx, src)
 	return err
+}
+
+// longestLog is how much of a node's log is kept twice: in the file and in the one before.
+const longestLog = 16 << 20
+
+// trimLog moves a log that has grown long aside. The node goes on writing to the same file, at its end, wherever that is;
+// a line that it writes between copy and cut is lost.
+func trimLog(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() < longestLog {
+		return err
+	}
+	if err := copyFile(path, path+".1"); err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		return fmt.Errorf("trim log: %w", err)
+	}
+	return nil
+}
+
+func copyFile(src, dst string) error {
+	from, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	to, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }

@@ -1,0 +1,58 @@
+package host
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestBackOffGrowsAndForgives(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ last, ran, want time.Duration }{
+		{last: 0, ran: time.Hour, want: 0},
+		{last: 0, ran: time.Second, want: firstPause},
+		{last: firstPause, ran: time.Second, want: 2 * firstPause},
+		{last: longestPause, ran: time.Second, want: longestPause},
+		{last: longestPause, ran: forgiven, want: 0},
+	}
+	for _, test := range tests {
+		if got := backOff(test.last, test.ran); got != test.want {
+			t.Errorf("after a pause of %s and a run of %s: %s, want %s", test.last, test.ran, got, test.want)
+		}
+	}
+}
+
+func TestTrimLogMovesALongLogAside(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "node.log")
+	long := bytes.Repeat([]byte("line\n"), longestLog/5+1)
+	for _, test := range []struct {
+		content    []byte
+		kept, left int
+	}{{[]byte("short\n"), 6, 0}, {long, 0, len(long)}} {
+		if err := os.WriteFile(path, test.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := trimLog(path); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(path)
+		if err != nil || len(kept) != test.kept {
+			t.Errorf("of %d bytes %d are kept, want %d: %v", len(test.content), len(kept), test.kept, err)
+		}
+		aside, _ := os.ReadFile(path + ".1")
+		if len(aside) != test.left {
+			t.Errorf("of %d bytes %d are aside, want %d", len(test.content), len(aside), test.left)
+		}
+	}
+}
+
+func TestStepsAreNamedAfterTheirOperations(t *testing.T) {
+	t.Parallel()
+	steps := Steps()
+	if len(steps) != 2*len(makeSteps)+len(destroySteps) || steps[0] != "create/clear" || steps[len(steps)-1] != "destroy/row" {
+		t.Errorf("the steps are %v", steps)
+	}
+}
