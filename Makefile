@@ -36,6 +36,10 @@ demo-stop: ## Stop what make demo left running; the data stays
 test: engine ## Run the linters and every test, and leave nothing behind
 	scripts/test.sh
 
+.PHONY: race
+race: engine ## As test, with the race detector, which takes several times as long
+	scripts/test.sh -race
+
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...

@@ -1,45 +1,81 @@
 #!/bin/bash
 # Runs the linters and every test, and leaves no mount, loop device, container or process behind, also when it fails.
-# Everything that tests make lies in one directory, which is not the one of tests that are run by hand.
+# Everything that tests make lies in one directory, which is not that of tests that are run by hand.
 set -euo pipefail
 
 export TINE_TEST_DIR=/var/tmp/tine-make-test
 export TMPDIR=$TINE_TEST_DIR/tmp
 
+# What is started here must not inherit the lock: it is free as soon as this script ends.
 exec 9>/var/tmp/tine-make-test.lock
 flock -n 9 || { echo "test.sh: another make test is running" >&2; exit 1; }
 
-# The teardown is built before anything can fail, and runs without the lock's descriptor, as do the tests: what they start must not keep it.
-cleaner=$(mktemp -d -p /var/tmp tine-teardown.XXXXXX)
-go build -o "$cleaner/teardown" ./internal/testnode/cmd/teardown
+# kill_tests ends the processes of tests, which all have our directory in their command line, as has the tine that they run.
+kill_tests() {
+	local process
+	for process in /proc/[0-9]*; do
+		if grep -qsF "$TINE_TEST_DIR/" "$process/cmdline"; then
+			kill -KILL "${process#/proc/}" 2>/dev/null || true
+		fi
+	done
+}
+
+# stop_tines ends in order what a killed test left running: each tine's next start adopts its nodes, and stops them.
+stop_tines() {
+	local lock
+	find "$TMPDIR" -mindepth 2 -maxdepth 4 -path '*/data/lock' 2>/dev/null | while read -r lock; do
+		TINE_DATA_DIR=${lock%/lock} TINE_CONFIG=$(dirname "${lock%/lock}")/config.yaml TINE_LISTEN=127.0.0.1:0 scripts/service.sh stop
+	done
+}
 
 left() {
 	grep -F "$TINE_TEST_DIR" /proc/self/mountinfo || true
 	losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$TINE_TEST_DIR" || true
 }
 
-finish() {
-	local status=$?
-	trap - EXIT
-	"$cleaner/teardown" 9>&- || status=1
-	rm -rf "$cleaner"
+# clean removes what tests have made. It fails if that was more than they may leave.
+clean() {
+	local status=0
+	kill_tests
+	stop_tines || status=1
+	go run ./internal/testnode/cmd/teardown || status=1
 	if [ -n "$(left)" ]; then
+		status=1
 		echo "test.sh: the tests left mounts or loop devices:" >&2
 		left >&2
-		status=1
-	else
-		rm -rf "$TINE_TEST_DIR"
+		# A loop device goes with its mount.
+		grep -F "$TINE_TEST_DIR" /proc/self/mountinfo | cut -d ' ' -f 5 | tac | xargs -r -n 1 umount || true
 	fi
+	rm -rf --one-file-system "$TINE_TEST_DIR" || status=1
+	return "$status"
+}
+
+finish() {
+	local status=$?
+	trap '' INT TERM
+	[ -z "$group" ] || kill -KILL -- "-$group" 2>/dev/null || true
+	mkdir -p "$TMPDIR"
+	clean 9>&- || status=1
 	exit "$status"
 }
+group=
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What an earlier run left that was killed.
-"$cleaner/teardown" 9>&-
-mkdir -p "$TMPDIR"
+# patiently runs a command in a process group of its own, so that a signal ends the wait for it, and then all of it, at once.
+patiently() {
+	set -m
+	"$@" 9>&- &
+	group=$!
+	set +m
+	wait "$group"
+	group=
+}
 
-make --no-print-directory lint 9>&-
-# One package at a time: many run nodes, and two of those are enough for a small machine.
-go test -p 2 -timeout 10m ./... 9>&-
+mkdir -p "$TMPDIR"
+clean 9>&- || true # what an earlier run left that was killed, which is not this one's failure
+mkdir -p "$TMPDIR"
+patiently make --no-print-directory lint
+# Two packages at a time: many of them run nodes, which is work for more than one processor each.
+patiently go test -p 2 -timeout 10m "$@" ./...
