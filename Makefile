@@ -37,7 +37,7 @@ test: engine ## Run the linters and every test, and leave nothing behind
 	scripts/test.sh
 
 .PHONY: race
-race: engine ## As test, with the race detector, which takes several times as long
+race: engine ## As test, with the race detector, which needs gcc and several times as long
 	scripts/test.sh -race
 
 .PHONY: lint

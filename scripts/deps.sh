@@ -2,7 +2,7 @@
 # Installs the Debian packages that Tine needs and this machine lacks. Says nothing if there are none.
 set -euo pipefail
 
-# What each command comes from. cgo and the race detector need gcc.
+# What each command comes from.
 packages=(
 	runc:runc
 	mmdebstrap:mmdebstrap
@@ -10,16 +10,16 @@ packages=(
 	losetup:mount
 	gpgv:gpgv
 	git:git
-	gcc:gcc
+	make:make
 )
 
 missing=()
 for entry in "${packages[@]}"; do
 	PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 done
-# The C library's headers come with no command.
-[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+# Two that come with no command: for Go's downloads, and for the engine's.
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 [ ${#missing[@]} -eq 0 ] && exit
 
 echo "installing ${missing[*]}"
