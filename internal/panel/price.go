@@ -2,7 +2,7 @@ package panel
 
 // price is what a cluster costs, in US dollars.
 type price struct {
-	Known           bool // false if the catalog no longer has the plan
+	Known           bool    // false if the catalog no longer has the plan
 	Monthly, Hourly float64 // Hourly is 0 if the plan itself costs nothing
 }
 
