@@ -17,28 +17,28 @@ build: ## Build bin/tine
 
 .PHONY: deps
 deps: ## Install the Debian packages that this machine lacks
-	scripts/deps.sh
+	@scripts/deps.sh
 
 .PHONY: engine
 engine: deps build ## Install the engine, once (about a minute)
-	bin/tine engine install
+	@bin/tine engine install
 
 .PHONY: demo
 demo: engine ## Run the main job for real: lose data, fork the moment before; leaves Tine running
-	scripts/service.sh start
-	go run ./demo
+	@scripts/service.sh start
+	@go run ./demo
 
 .PHONY: demo-stop
 demo-stop: ## Stop what make demo left running; the data stays
-	scripts/service.sh stop
+	@scripts/service.sh stop
 
 .PHONY: test
 test: engine ## Run the linters and every test, and leave nothing behind
-	scripts/test.sh
+	@scripts/test.sh
 
 .PHONY: race
 race: engine ## As test, with the race detector, which needs gcc and several times as long
-	scripts/test.sh -race
+	@scripts/test.sh -race
 
 .PHONY: lint
 lint: ## Run the linters alone
@@ -51,7 +51,7 @@ fmt: ## Format the code
 
 .PHONY: bench
 bench: engine ## Print the benchmark tables
-	bin/tine bench
+	@bin/tine bench
 
 .PHONY: clean
 clean: ## Remove what was built here
