@@ -4,6 +4,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,8 +26,9 @@ var shared *harness.Tine
 
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, m))
+	code := run(ctx, m)
+	stop()
+	os.Exit(code)
 }
 
 func run(ctx context.Context, m *testing.M) (code int) {
@@ -64,7 +66,7 @@ func makeCluster(t *testing.T, tine *harness.Tine, r *godo.DatabaseCreateRequest
 	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		if _, resp, err := tine.API.Databases.Get(ctx, c.ID); err != nil && resp != nil && resp.StatusCode == 404 {
+		if _, resp, err := tine.API.Databases.Get(ctx, c.ID); err != nil && resp != nil && resp.StatusCode == http.StatusNotFound {
 			return
 		}
 		if err := tine.Remove(ctx, c.ID); err != nil {

@@ -155,6 +155,7 @@ const startPatience = 2 * time.Minute
 
 // Start runs tine up and returns when it serves. Environment variables may be added, such as TINE_FAILPOINT=fork/volume.
 func (t *Tine) Start(ctx context.Context, env ...string) error {
+	//nolint:noctx // it is to outlive the caller's context, as a service does
 	cmd := exec.Command(t.Binary, "up", "--data-dir", t.dataDir(), "--engine-dir", t.EngineDir, "--listen", t.Listen,
 		"--gateway-ports", t.Ports, "--config", t.config(), "--debug")
 	cmd.Env = append(os.Environ(), env...)

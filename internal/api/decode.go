@@ -17,16 +17,14 @@ const maxBody = 1 << 20
 // decode reads a request's JSON body into v. Fields that v does not have are ignored: clients send more than we know.
 func decode(r *http.Request, v any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must have at most %d bytes", maxBody)}
 	}
 	if err != nil {
 		return &statusError{http.StatusBadRequest, "the body could not be read"}
 	}
 	err = json.Unmarshal(body, v)
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &statusError{http.StatusUnprocessableEntity, typeMessage(wrongType)}
 	}
 	if err != nil {

@@ -97,24 +97,24 @@ func TestPagesLeadToEachOther(t *testing.T) {
 	}
 	body := b.do(t, http.MethodGet, "/v2/databases?page=2&per_page=1", "").json(t)
 	list, _ := body["databases"].([]any)
-	if len(list) != 1 || list[0].(map[string]any)["name"] != "prod-1" {
+	if len(list) != 1 || member(list[0], "name") != "prod-1" {
 		t.Errorf("second page is %v", list)
 	}
-	pages, _ := body["links"].(map[string]any)["pages"].(map[string]any)
+	pages, _ := member(body["links"], "pages").(map[string]any)
 	for name, number := range map[string]int{"first": 1, "prev": 1, "next": 3, "last": 3} {
 		if want := fmt.Sprintf("%s/v2/databases?page=%d&per_page=1", b.url, number); pages[name] != want {
 			t.Errorf("link %s is %v, want %s", name, pages[name], want)
 		}
 	}
-	if total := body["meta"].(map[string]any)["total"]; total != 3.0 {
+	if total := member(body["meta"], "total"); total != 3.0 {
 		t.Errorf("total %v", total)
 	}
 	all := b.do(t, http.MethodGet, "/v2/databases", "").json(t)
-	if list, _ := all["databases"].([]any); len(list) != 3 || all["links"].(map[string]any)["pages"] != nil {
+	if list, _ := all["databases"].([]any); len(list) != 3 || member(all["links"], "pages") != nil {
 		t.Errorf("all databases: %v", all)
 	}
 	named := b.do(t, http.MethodGet, "/v2/databases?name=prod-2", "").json(t)
-	if list, _ := named["databases"].([]any); len(list) != 1 || list[0].(map[string]any)["name"] != "prod-2" {
+	if list, _ := named["databases"].([]any); len(list) != 1 || member(list[0], "name") != "prod-2" {
 		t.Errorf("by name: %v", named)
 	}
 }
@@ -286,4 +286,10 @@ func TestOurFailuresSayNothingToClients(t *testing.T) {
 	if !strings.Contains(b.log.String(), "/secret/path") {
 		t.Errorf("the log does not say why: %s", b.log)
 	}
+}
+
+// member is what a JSON object has under a name; nil if it has nothing or is no object.
+func member(object any, name string) any {
+	fields, _ := object.(map[string]any)
+	return fields[name]
 }

@@ -101,7 +101,7 @@ func (s *credentials) grants(ctx context.Context, user string) (grants, error) {
 func parseVerifier(v string) (scram.StoredCredentials, error) {
 	parts := strings.FieldsFunc(v, func(r rune) bool { return r == '$' || r == ':' })
 	if len(parts) != 5 || parts[0] != mechanism {
-		return scram.StoredCredentials{}, errors.New("a password verifier is not of the form SCRAM-SHA-256$...")
+		return scram.StoredCredentials{}, errors.New("a password verifier is not of the form SCRAM-SHA-256$iterations:salt$stored:server")
 	}
 	iters, err := strconv.Atoi(parts[1])
 	if err != nil {

@@ -54,8 +54,10 @@ func TestUsersAreOfTheAdminDatabase(t *testing.T) {
 func saslStart(tb testing.TB, c *rawConn, user string) string {
 	tb.Helper()
 	reply := c.command(tb, bson.D{
-		{Key: "saslStart", Value: 1}, {Key: "mechanism", Value: "SCRAM-SHA-256"},
-		{Key: "payload", Value: []byte("n,,n=" + user + ",r=abc")}, {Key: "$db", Value: "admin"},
+		{Key: "saslStart", Value: 1},
+		{Key: "mechanism", Value: "SCRAM-SHA-256"},
+		{Key: "payload", Value: []byte("n,,n=" + user + ",r=abc")},
+		{Key: "$db", Value: "admin"},
 	})
 	_, payload, ok := reply.Lookup("payload").BinaryOK()
 	if !ok {
@@ -73,7 +75,7 @@ func TestUnknownUsersHaveStableSaltsOfTheUsualForm(t *testing.T) {
 		t.Errorf("salts of one unknown user differ: %s and %s", first, again)
 	}
 	known := saslStart(t, g.dial(t), "doadmin")
-	if len(known) != len(first) || known[strings.Index(known, ","):] != first[strings.Index(first, ","):] {
+	if len(known) != len(first) || afterComma(known) != afterComma(first) {
 		t.Errorf("salt of a known user is %s, of an unknown one %s", known, first)
 	}
 	if saslStart(t, g.dial(t), "somebody") == first {
@@ -225,4 +227,10 @@ func TestOpenTwiceIsAnError(t *testing.T) {
 	if err := g.server.Open(t.Context(), gateway.Cluster{ID: g.id, Version: "8"}, ln); err != nil {
 		t.Errorf("open after close: %v", err)
 	}
+}
+
+// afterComma is what follows a salt in the server's message: the number of iterations.
+func afterComma(message string) string {
+	_, rest, _ := strings.Cut(message, ",")
+	return rest
 }

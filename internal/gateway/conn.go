@@ -187,8 +187,7 @@ func (c *conn) run(ctx context.Context, req *request) bsoncore.Document {
 // cause is what a log may say about an error: of PostgreSQL's errors the state and the place, because their texts may
 // quote documents.
 func cause(err error) string {
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Sprintf("SQLSTATE %s in %s at %s:%d", pe.Code, pe.Routine, pe.File, pe.Line)
 	}
 	if inner := errors.Unwrap(err); inner != nil {

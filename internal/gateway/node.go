@@ -127,8 +127,7 @@ func (n *node) acquire(ctx context.Context, l login) (*pgxpool.Conn, error) {
 
 // isPassing reports whether an error of acquire may go away when the node is up.
 func isPassing(err error) bool {
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pe.Code == "53300" || isShutdown(err)
 	}
 	return !errors.Is(err, errClosed)
@@ -235,6 +234,7 @@ type backend struct {
 	closed func()
 }
 
+// Close implements net.Conn.
 func (b *backend) Close() error {
 	defer b.closed()
 	return b.Conn.Close()

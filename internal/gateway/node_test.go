@@ -17,7 +17,7 @@ import (
 const password = "correct horse battery staple"
 
 // nodes are the socket directories of the nodes of running tests, by the test's name.
-var nodes sync.Map //nolint:gochecknoglobals // a test has no other place that its helpers share
+var nodes sync.Map
 
 // socketDir returns the socket directory of the test's node, which is started when it is first asked for. For work on the
 // gateway TINE_TEST_SOCKET_DIR may name that of a node that runs already; then all tests share it.
@@ -38,7 +38,7 @@ func socketDir(tb testing.TB) string {
 	if !loaded {
 		tb.Cleanup(func() { nodes.Delete(tb.Name()) })
 	}
-	return dir.(func() string)() //nolint:forcetypeassert // the map holds nothing else
+	return dir.(func() string)() //nolint:errcheck // the map holds nothing else
 }
 
 // superuser connects to the node as its owner, for what only the host may do.

@@ -83,7 +83,7 @@ func (r *replies) claim(key string, number int64) (*written, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.mu.bySession[key]; e != nil {
-		w := e.Value.(*written) //nolint:forcetypeassert // the list holds nothing else
+		w := e.Value.(*written) //nolint:errcheck // the list holds nothing else
 		if w.number == number {
 			r.mu.recent.MoveToFront(e)
 			return w, false, nil
@@ -147,7 +147,7 @@ func (r *replies) shrinkLocked() {
 }
 
 func (r *replies) dropLocked(e *list.Element) {
-	w := r.mu.recent.Remove(e).(*written) //nolint:forcetypeassert // the list holds nothing else
+	w := r.mu.recent.Remove(e).(*written) //nolint:errcheck // the list holds nothing else
 	delete(r.mu.bySession, w.session)
 	r.mu.bytes -= w.size
 }

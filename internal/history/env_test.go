@@ -165,6 +165,7 @@ func connector(n *engine.Node) func(context.Context) (*pgx.Conn, func(), error) 
 }
 
 func (e *env) remove(tb testing.TB, id string) {
+	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
 	if err := e.node(id).Kill(ctx); err != nil {
 		tb.Error(err)
@@ -190,6 +191,7 @@ func connect(tb testing.TB, n *engine.Node) *pgx.Conn {
 }
 
 func closeLater(tb testing.TB, conn *pgx.Conn) {
+	tb.Helper()
 	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) })
 }
 
@@ -218,7 +220,8 @@ func (c *cluster) bulk(mib int) {
 // now is a moment between what was done before and what is done after it.
 func now() time.Time {
 	t := time.Now()
-	for time.Since(t) < 2*time.Microsecond { //nolint:revive // the clock has to move on, to the next microsecond
+	for time.Since(t) < 2*time.Microsecond {
+		continue // the clock has to move on, to the next microsecond
 	}
 	return t
 }

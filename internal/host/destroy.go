@@ -59,11 +59,7 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 		"files":   func(context.Context) error { return h.removeFiles(c) },
 		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },
 	}
-	steps := make([]step, len(destroySteps))
-	for i, name := range destroySteps {
-		steps[i] = step{name: name, do: do[name]}
-	}
-	return h.runSteps(ctx, "destroy", steps)
+	return h.runSteps(ctx, "destroy", inOrder(destroySteps(), do))
 }
 
 // removeFiles removes what a cluster's node has outside the pool.

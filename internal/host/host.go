@@ -51,7 +51,7 @@ type Host struct {
 	log *slog.Logger
 
 	jobs   *river.Client[pgx.Tx]
-	ctx    context.Context // of everything that runs in the background; ends at Stop
+	ctx    context.Context //nolint:containedctx // of everything that runs in the background; ends at Stop
 	cancel context.CancelFunc
 
 	mu struct {
@@ -63,7 +63,7 @@ type Host struct {
 
 // running is a cluster whose node is watched.
 type running struct {
-	ctx   context.Context // ends when the watching does
+	ctx   context.Context //nolint:containedctx // of its tasks; ends when the watching does
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 }

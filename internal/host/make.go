@@ -42,21 +42,25 @@ type step struct {
 	do   func(ctx context.Context) error
 }
 
-// The names of the steps of making and of destroying a cluster, in order.
-var (
-	makeSteps    = []string{"clear", "volume", "node", "doadmin", "durable", "gateway", "online"}
-	destroySteps = []string{"gateway", "node", "volume", "history", "files", "row"}
-)
+// makeSteps are the names of the steps of making a cluster, in order.
+func makeSteps() []string {
+	return []string{"clear", "volume", "node", "doadmin", "durable", "gateway", "online"}
+}
+
+// destroySteps are the names of the steps of destroying a cluster, in order.
+func destroySteps() []string {
+	return []string{"gateway", "node", "volume", "history", "files", "row"}
+}
 
 // Steps lists the steps of all operations as Config.AfterStep sees them.
 func Steps() []string {
 	var all []string
 	for _, operation := range []string{"create", "fork"} {
-		for _, s := range makeSteps {
+		for _, s := range makeSteps() {
 			all = append(all, operation+"/"+s)
 		}
 	}
-	for _, s := range destroySteps {
+	for _, s := range destroySteps() {
 		all = append(all, "destroy/"+s)
 	}
 	return all
@@ -131,8 +135,13 @@ func (m *making) steps() []step {
 		"gateway": func(ctx context.Context) error { return m.openGateway(ctx, m.cluster) },
 		"online":  m.goOnline,
 	}
-	steps := make([]step, len(makeSteps))
-	for i, name := range makeSteps {
+	return inOrder(makeSteps(), do)
+}
+
+// inOrder puts what is to be done into the order of the names.
+func inOrder(names []string, do map[string]func(context.Context) error) []step {
+	steps := make([]step, len(names))
+	for i, name := range names {
 		steps[i] = step{name: name, do: do[name]}
 	}
 	return steps

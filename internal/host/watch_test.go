@@ -52,7 +52,7 @@ func TestTrimLogMovesALongLogAside(t *testing.T) {
 func TestStepsAreNamedAfterTheirOperations(t *testing.T) {
 	t.Parallel()
 	steps := Steps()
-	if len(steps) != 2*len(makeSteps)+len(destroySteps) || steps[0] != "create/clear" || steps[len(steps)-1] != "destroy/row" {
+	if len(steps) != 2*len(makeSteps())+len(destroySteps()) || steps[0] != "create/clear" || steps[len(steps)-1] != "destroy/row" {
 		t.Errorf("the steps are %v", steps)
 	}
 }

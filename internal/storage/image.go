@@ -61,7 +61,7 @@ func (p *Pool) mountImage(ctx context.Context, cfg PoolConfig) error {
 }
 
 // unmountImage removes every mount of the image at the pool's path, and the image's loop device.
-func (p *Pool) unmountImage() error {
+func (p *Pool) unmountImage(ctx context.Context) error {
 	unlock, err := lockDir(filepath.Dir(p.image))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -78,7 +78,7 @@ func (p *Pool) unmountImage() error {
 		if !mounted || !backs(m.source, p.image) {
 			return detach(p.image)
 		}
-		if err := unix.Unmount(p.path, unix.UMOUNT_NOFOLLOW); err != nil {
+		if err := unmountPatiently(ctx, p.path); err != nil {
 			return fmt.Errorf("unmount: %w", err)
 		}
 	}

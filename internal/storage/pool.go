@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -117,20 +118,20 @@ func (p *Pool) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("close pool %s: %w", p.path, err)
 	}
-	if err := p.unmount(); err != nil {
+	if err := p.unmount(ctx); err != nil {
 		return fmt.Errorf("close pool %s: %w", p.path, err)
 	}
 	return nil
 }
 
-func (p *Pool) unmount() error {
+func (p *Pool) unmount(ctx context.Context) error {
 	if p.image != "" {
-		return p.unmountImage()
+		return p.unmountImage(ctx)
 	}
 	if !p.mounted {
 		return nil
 	}
-	err := unix.Unmount(p.path, unix.UMOUNT_NOFOLLOW)
+	err := unmountPatiently(ctx, p.path)
 	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, fs.ErrNotExist) {
 		p.mounted = false
 		return nil
@@ -183,4 +184,27 @@ func diskSpace(path string) (total, free int64, err error) {
 		return 0, 0, fmt.Errorf("statfs %s: %w", path, err)
 	}
 	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
+}
+
+// Unmounting a pool that was just in use: a process that is being started has its parent's files until it runs its program.
+const (
+	unmountPatience = 2 * time.Second
+	unmountPause    = 20 * time.Millisecond
+)
+
+// unmountPatiently unmounts path, and tries again for a while if it is in use.
+func unmountPatiently(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, unmountPatience)
+	defer cancel()
+	for {
+		err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(unmountPause):
+		}
+	}
 }

@@ -67,12 +67,10 @@ func (e *Error) Document() bsoncore.Document {
 
 // From turns any error into one for the client. What is not known to be fit for clients becomes "internal error".
 func From(err error) *Error {
-	var me *Error
-	if errors.As(err, &me) {
+	if me, ok := errors.AsType[*Error](err); ok {
 		return me
 	}
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fromPostgres(pe)
 	}
 	if errors.Is(err, context.Canceled) {

@@ -41,5 +41,6 @@ func Database(tb testing.TB) *pgxpool.Config {
 
 // Logger writes warnings and errors into the test's own log.
 func Logger(tb testing.TB) *slog.Logger {
+	tb.Helper()
 	return slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
