@@ -132,7 +132,7 @@ func TestThePasswordIsShownOnce(t *testing.T) {
 	b := setup(t)
 	source := b.online(t, "backend")
 	w := b.loggedIn(t, store.ScopeWrite)
-	for name, make := range map[string]func() answer{
+	for name, send := range map[string]func() answer{
 		"made": func() answer {
 			return w.post(t, "/databases/new", "name", "made", "size", "db-s-1vcpu-1gb", "region", "nyc1", "version", "8")
 		},
@@ -140,7 +140,7 @@ func TestThePasswordIsShownOnce(t *testing.T) {
 			return w.post(t, "/databases/"+source.ID+"/fork", "name", "forked", "size", "db-s-1vcpu-1gb", "state", "latest")
 		},
 	} {
-		created := make()
+		created := send()
 		created.want(t, http.StatusCreated, "Save the password now.")
 		created.wantWithout(t, refresh)
 		m := password.FindStringSubmatch(created.body)
@@ -154,6 +154,6 @@ func TestThePasswordIsShownOnce(t *testing.T) {
 			t.Error("the password is in a URL or in the log")
 		}
 		// Sending the form again, as a reload does, makes nothing.
-		b.wantUntouched(t, func() { make().want(t, http.StatusUnprocessableEntity, "The name must be unique") })
+		b.wantUntouched(t, func() { send().want(t, http.StatusUnprocessableEntity, "The name must be unique") })
 	}
 }
