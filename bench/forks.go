@@ -24,22 +24,33 @@ func (b *bench) create(ctx context.Context) error {
 	return breakdown("Create: where the time goes", samples).write(b.out)
 }
 
-// settle brings a source to where one is that nobody has written to for a while: its checkpoint is done.
-func (b *bench) settle(ctx context.Context, s *source) error {
-	const patience, interval = 3 * time.Minute, time.Second
-	for begin := time.Now(); time.Since(begin) < patience; {
-		busy, err := b.ask(ctx, s, "SELECT count(*) FROM pg_stat_progress_vacuum")
-		if err != nil {
-			return err
-		}
-		if busy == "0" {
-			break
-		}
-		if err := wait(ctx, interval); err != nil {
+// quiet keeps autovacuum from a source, so that it writes nothing when nobody writes to it. It would be done with a source that has been idle
+// for long, and has to rewrite one that was just filled.
+func (b *bench) quiet(ctx context.Context, s *source) error {
+	for _, statement := range []string{
+		"ALTER SYSTEM SET autovacuum = off",
+		"SELECT pg_reload_conf()",
+		"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'",
+	} {
+		if _, err := b.ask(ctx, s, statement); err != nil {
 			return err
 		}
 	}
-	_, err := b.ask(ctx, s, "CHECKPOINT")
+	return nil
+}
+
+// settle brings a source to where one is that nobody has written to for a while.
+func (b *bench) settle(ctx context.Context, s *source) error {
+	if err := b.quiet(ctx, s); err != nil {
+		return err
+	}
+	if _, err := b.ask(ctx, s, "CHECKPOINT"); err != nil {
+		return err
+	}
+	used, err := b.poolUsed()
+	if err == nil {
+		b.progress("%s: settled; the pool uses %s", s.cluster.Name, humanBytes(used))
+	}
 	return err
 }
 
@@ -48,9 +59,9 @@ func (b *bench) smallSource(ctx context.Context) (*source, error) {
 	if b.small != nil {
 		return b.small, nil
 	}
-	s, err := b.newSource(ctx, "small", int64(b.opts.SmallMB)*megabyte)
-	b.small = s
-	return s, err
+	var err error
+	b.small, err = b.quietSource(ctx, "small", int64(b.opts.SmallMB)*megabyte)
+	return b.small, err
 }
 
 func (b *bench) latest(ctx context.Context) error {
@@ -75,7 +86,7 @@ func (b *bench) latest(ctx context.Context) error {
 			timeRow(fmt.Sprintf("idle source of %s", humanBytes(src.size)), found(samples), "250 ms"),
 			timeRow("the same source right after it was filled", found([]sample{fresh}), ""),
 		},
-		notes: []string{"Idle means that the source's checkpoint is done; it comes with the next restore point, or after 15 minutes."},
+		notes: []string{"Idle means that autovacuum is over (here: off) and the checkpoint done, as they are some time after the last write."},
 	}
 	if err := t.write(b.out); err != nil {
 		return err
@@ -101,7 +112,7 @@ func (b *bench) size(ctx context.Context) error {
 		return err
 	}
 	begin := time.Now()
-	if b.large, err = b.newSource(ctx, "large", int64(b.opts.LargeMB)*megabyte); err != nil {
+	if b.large, err = b.quietSource(ctx, "large", int64(b.opts.LargeMB)*megabyte); err != nil {
 		return err
 	}
 	filled := time.Since(begin)
@@ -109,6 +120,10 @@ func (b *bench) size(ctx context.Context) error {
 		if err := b.settle(ctx, src); err != nil {
 			return err
 		}
+	}
+	before, err := b.walPosition(ctx, b.large)
+	if err != nil {
+		return err
 	}
 	ofSmall, ofLarge := make([]sample, b.opts.Runs), make([]sample, b.opts.Runs)
 	for i := range b.opts.Runs {
@@ -119,7 +134,11 @@ func (b *bench) size(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.sizeTable(ctx, ofSmall, ofLarge, filled); err != nil {
+	after, err := b.walPosition(ctx, b.large)
+	if err != nil {
+		return err
+	}
+	if err := b.sizeTable(ctx, ofSmall, ofLarge, filled, after-before); err != nil {
 		return err
 	}
 	if err := breakdown("Fork of the large source: where the time goes", ofLarge).write(b.out); err != nil {
@@ -128,7 +147,7 @@ func (b *bench) size(ctx context.Context) error {
 	return b.largePeer(ctx, found(ofLarge))
 }
 
-func (b *bench) sizeTable(ctx context.Context, ofSmall, ofLarge []sample, filled time.Duration) error {
+func (b *bench) sizeTable(ctx context.Context, ofSmall, ofLarge []sample, filled time.Duration, wal int64) error {
 	onDisk, err := b.ask(ctx, b.large, "SELECT pg_database_size('postgres')")
 	if err != nil {
 		return err
@@ -147,7 +166,7 @@ func (b *bench) sizeTable(ctx context.Context, ofSmall, ofLarge []sample, filled
 				ratio(quantile(found(ofLarge), high), quantile(found(ofSmall), high)), "", "", "", "p50 within 1.2 x",
 			},
 		},
-		notes: []string{fmt.Sprintf("Taken in turns. The large source has %s of tables and took %s to fill through the gateway.",
-			humanBytes(bytes), human(filled))},
+		notes: []string{fmt.Sprintf("Taken in turns. The large source has %s of tables, took %s to fill through the gateway, and "+
+			"wrote %s of WAL by itself meanwhile, which is how idle it was.", humanBytes(bytes), human(filled), humanBytes(wal))},
 	}.write(b.out)
 }

@@ -43,6 +43,26 @@ func documents(client *mongo.Client) *mongo.Collection {
 
 // newSource makes a cluster and fills it with so many bytes.
 func (b *bench) newSource(ctx context.Context, name string, bytes int64) (*source, error) {
+	s, err := b.emptySource(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s, b.fill(ctx, s, bytes)
+}
+
+// quietSource is newSource for a source that will not be written to.
+func (b *bench) quietSource(ctx context.Context, name string, bytes int64) (*source, error) {
+	s, err := b.emptySource(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.quiet(ctx, s); err != nil {
+		return s, err
+	}
+	return s, b.fill(ctx, s, bytes)
+}
+
+func (b *bench) emptySource(ctx context.Context, name string) (*source, error) {
 	before, err := b.nodes()
 	if err != nil {
 		return nil, err
@@ -59,11 +79,7 @@ func (b *bench) newSource(ctx context.Context, name string, bytes int64) (*sourc
 	if err != nil {
 		return nil, fmt.Errorf("connect to source %s: %w", name, err)
 	}
-	s := &source{cluster: c, node: node, client: client, size: bytes}
-	if err := b.fill(ctx, s, bytes); err != nil {
-		return nil, errors.Join(fmt.Errorf("fill source %s: %w", name, err), client.Disconnect(ctx))
-	}
-	return s, nil
+	return &source{cluster: c, node: node, client: client}, nil
 }
 
 // nodes lists the nodes by their volumes.
@@ -95,6 +111,7 @@ func (b *bench) newNode(before []string) (string, error) {
 // fill inserts documents in batches from several writers, through the gateway.
 func (b *bench) fill(ctx context.Context, s *source, bytes int64) error {
 	begin := time.Now()
+	s.size += bytes
 	var left, done atomic.Int64
 	left.Store(bytes / payload)
 	stop := b.reportFill(s, &done, bytes)
@@ -113,12 +130,13 @@ func (b *bench) fill(ctx context.Context, s *source, bytes int64) error {
 		}
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("fill source %s: %w", s.cluster.Name, err)
 	}
 	taken := time.Since(begin)
-	b.progress("%s: %s of documents written in %s, %s/s", s.cluster.Name, humanBytes(bytes), human(taken),
-		humanBytes(int64(float64(bytes)/taken.Seconds())))
-	return nil
+	used, err := b.poolUsed()
+	b.progress("%s: %s of documents written in %s, %s/s; the pool uses %s", s.cluster.Name, humanBytes(bytes), human(taken),
+		humanBytes(int64(float64(bytes)/taken.Seconds())), humanBytes(used))
+	return err
 }
 
 func (b *bench) reportFill(s *source, done *atomic.Int64, bytes int64) (stop func()) {

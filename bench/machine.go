@@ -17,18 +17,28 @@ import (
 
 const gib = 1 << 30
 
-// What a byte of the large source takes: in its tables, in the WAL that its history keeps, in full pages in that WAL,
-// and in the copy that a base backup makes.
-const bytesPerByte = 4
+// What a byte of the large source takes: nearly four in the pool, for the tables, the WAL that the history keeps and the pages that its
+// restore points keep, and a bit more than one in the copy that a base backup makes.
+const bytesPerByte = 5
 
-const spare = 12 * gib // for everything else
+// bytesPerSecond is what a second of history takes; as long as Options.History is written three times, about.
+const (
+	bytesPerSecond = 70 * megabyte
+	histories      = 3
+)
+
+const spare = 4 * gib // for everything else
 
 func needed(o Options) int64 {
 	large := int64(0)
 	if o.wants("size") {
 		large = int64(o.LargeMB) * megabyte
 	}
-	return large*bytesPerByte + int64(o.SmallMB)*megabyte*bytesPerByte + spare
+	history := int64(0)
+	if o.wants("at") || o.wants("peers") {
+		history = int64(histories * o.History.Seconds() * bytesPerSecond)
+	}
+	return (large+2*int64(o.SmallMB)*megabyte)*bytesPerByte + history + spare
 }
 
 // imageGiB is the size of the pool's image, of which only what is written is occupied.
