@@ -279,20 +279,52 @@ func TestRestorePointIsDueWhenTheBudgetIsWritten(t *testing.T) {
 	}
 }
 
+// The first look at a page after a checkpoint may log its hint bits, so a cluster is quiet only after a few rounds.
 func TestRestorePointIsDueAfterTheIntervalOnlyIfSomethingWasWritten(t *testing.T) {
 	t.Parallel()
-	clock := time.Now
+	var ahead time.Duration
 	c := newCluster(t)
-	h := newHistory(history.Config{Interval: time.Hour, Now: func() time.Time { return clock() }})
-	c.take(h)
-	clock = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	if due, err := h.Due(t.Context(), c.src); err != nil || due {
-		t.Errorf("idle: due is %v, %v", due, err)
+	h := newHistory(history.Config{Interval: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
+	dueAfterTheInterval := func() bool {
+		t.Helper()
+		ahead += 2 * time.Hour
+		due, err := h.Due(t.Context(), c.src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return due
+	}
+	const rounds = 10
+	round := 0
+	for c.take(h); dueAfterTheInterval(); c.take(h) {
+		if round++; round == rounds {
+			t.Fatalf("an idle cluster has had %d restore points and is due for another one", round)
+		}
 	}
 	c.insert(1)
-	clock = func() time.Time { return time.Now().Add(4 * time.Hour) }
+	if !dueAfterTheInterval() {
+		t.Error("no restore point is due after a write and an interval")
+	}
+}
+
+// Or a fork at latest would replay all that was written before, for an hour.
+func TestRestorePointIsDueWhenWritingIsOver(t *testing.T) {
+	t.Parallel()
+	var ahead time.Duration
+	c := newCluster(t)
+	h := newHistory(history.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
+	c.take(h)
+	c.bulk(20)
+	if due, err := h.Due(t.Context(), c.src); err != nil || due {
+		t.Errorf("right after 20 MiB: due is %v, %v", due, err)
+	}
+	ahead = time.Minute
 	if due, err := h.Due(t.Context(), c.src); err != nil || !due {
-		t.Errorf("after a write: due is %v, %v", due, err)
+		t.Errorf("a minute after 20 MiB: due is %v, %v", due, err)
+	}
+	c.take(h)
+	if due, err := h.Due(t.Context(), c.src); err != nil || due {
+		t.Errorf("after the restore point: due is %v, %v", due, err)
 	}
 }
 

@@ -103,21 +103,29 @@ func redo(ctx context.Context, conn *pgx.Conn) (uint64, error) {
 // transactions, but not the first change of any page.
 const quiet = 2 << 10
 
-// Due says whether the next restore point should be taken: when the WAL since the last one reaches the budget, or when the interval is
-// over and anything was written. It costs one listing of the node's WAL directory, and a question to the node once an interval.
+// settled is how long a node must not have written for its writing to count as over.
+const settled = 3 * time.Second
+
+// Due says whether the next restore point should be taken: when the WAL since the last one reaches the budget; when the node has
+// stopped writing and a segment or more would have to be replayed; or when the interval is over and anything was written. It costs a look at the
+// node's WAL directory, and a question to the node once an interval.
 func (h *History) Due(ctx context.Context, src Source) (bool, error) {
 	last, ok, err := h.newest(ctx, src.ClusterID)
 	if err != nil || !ok {
 		return err == nil, err
 	}
-	written, err := h.newestSegment(src, uint32(last.Timeline))
+	newest, written, err := h.newestWritten(src, last)
 	if err != nil {
 		return false, err
 	}
-	if since := int64(written+1)*segmentSize - int64(last.RedoLSN); since >= h.cfg.Budget+segmentSize {
+	if since := int64(newest+1)*segmentSize - int64(last.RedoLSN); since >= h.cfg.Budget+segmentSize {
 		return true, nil
 	}
-	if h.cfg.Now().Sub(last.StartedAt) < h.cfg.Interval {
+	now := h.cfg.Now()
+	if newest > last.RedoLSN/segmentSize && now.Sub(written) >= settled {
+		return true, nil
+	}
+	if now.Sub(last.StartedAt) < h.cfg.Interval {
 		return false, nil
 	}
 	return h.wroteSince(ctx, src, last)
@@ -142,19 +150,54 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 	return false, nil
 }
 
+// newestWritten is the number of the newest segment that was written to since a restore point, and when. Without any it is the
+// restore point's own.
+func (h *History) newestWritten(src Source, last store.RestorePoint) (number uint64, at time.Time, err error) {
+	number, at = last.RedoLSN/segmentSize, last.CompletedAt
+	err = h.eachSegment(src, func(s segment, e os.DirEntry) error {
+		if s.timeline != uint32(last.Timeline) || s.number <= number {
+			return nil
+		}
+		info, err := e.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // PostgreSQL has just deleted it
+		}
+		// PostgreSQL makes the next segment before it needs it.
+		if err == nil && info.ModTime().After(last.CompletedAt) {
+			number, at = s.number, info.ModTime()
+		}
+		return err
+	})
+	return number, at, err
+}
+
 // newestSegment is the number of the segment that the node writes to, or the one after it if that is made already.
-func (h *History) newestSegment(src Source, timeline uint32) (uint64, error) {
-	entries, err := os.ReadDir(engine.WALDir(h.volumePath(src)))
-	if err != nil {
-		return 0, fmt.Errorf("list WAL of cluster %s: %w", src.ClusterID, err)
-	}
-	var newest uint64
-	for _, e := range entries {
-		if s, ok := parseSegment(e.Name()); ok && s.timeline == timeline {
+func (h *History) newestSegment(src Source, timeline uint32) (newest uint64, err error) {
+	err = h.eachSegment(src, func(s segment, _ os.DirEntry) error {
+		if s.timeline == timeline {
 			newest = max(newest, s.number)
 		}
+		return nil
+	})
+	return newest, err
+}
+
+// eachSegment calls do for the segments in the node's WAL directory.
+func (h *History) eachSegment(src Source, do func(segment, os.DirEntry) error) error {
+	entries, err := os.ReadDir(engine.WALDir(h.volumePath(src)))
+	if err != nil {
+		return fmt.Errorf("list WAL of cluster %s: %w", src.ClusterID, err)
 	}
-	return newest, nil
+	for _, e := range entries {
+		s, ok := parseSegment(e.Name())
+		if !ok {
+			continue
+		}
+		if err := do(s, e); err != nil {
+			return fmt.Errorf("look at WAL of cluster %s: %w", src.ClusterID, err)
+		}
+	}
+	return nil
 }
 
 // Prune deletes the restore points and the WAL that no moment of the window needs. It can be interrupted anywhere and repeated.
