@@ -5,7 +5,7 @@
 //
 //	StartFresh   on a volume that was just copied: what belonged to the process it was copied from is removed, and it recovers
 //	             from its own WAL, or on to a moment with WAL from RestoreDir; with fsync off
-//	MakeDurable  fsync on, and everything written so far brought to the disk: from here on the node may have users
+//	TurnSyncOn   fsync on; once the caller has synced the volume, the node may have users
 //	Limit        its CPU limit holds
 //	Start        again after any end: PostgreSQL's own crash recovery
 //	Stop, Kill   in order, or at once; neither loses a committed write of a durable node

@@ -38,7 +38,7 @@ type NodeConfig struct {
 }
 
 // Node is one PostgreSQL with the DocumentDB extension, in a container of its own. Its methods may be called from several goroutines,
-// but only one of Start, MakeDurable and Stop at a time.
+// but only one of Start, TurnSyncOn and Stop at a time.
 type Node struct {
 	cfg NodeConfig
 }
@@ -55,7 +55,7 @@ func (n *Node) Volume() string { return n.cfg.Volume }
 // SocketDir is where the node's socket is.
 func (n *Node) SocketDir() string { return n.cfg.SocketDir }
 
-// StartFresh starts a node on a volume that was just copied, with fsync off: until MakeDurable returns nil, nobody may be told
+// StartFresh starts a node on a volume that was just copied, with fsync off: until TurnSyncOn returned nil and the volume was synced, nobody may be told
 // that a write to it succeeded, and after a crash of the host the volume must be made again. The caller must have filled RestoreDir if
 // the recovery needs it. It returns when the node accepts work, with a connection as superuser that the caller closes, or with ErrExited.
 func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
@@ -211,9 +211,8 @@ func (n *Node) tryConnect(ctx context.Context) *pgx.Conn {
 	if err != nil {
 		return nil
 	}
-	var recovering bool
-	err = conn.QueryRow(ctx, "SELECT pg_is_in_recovery()", pgx.QueryExecModeExec).Scan(&recovering)
-	if err != nil || recovering {
+	// Every server says so when a client connects; a question would cost a new backend its first look into the catalogs.
+	if conn.PgConn().ParameterStatus("in_hot_standby") != "off" {
 		_ = conn.Close(ctx)
 		return nil
 	}
@@ -270,22 +269,19 @@ func (n *Node) Connect(ctx context.Context, role string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// MakeDurable ends the time in which the node ran with fsync off: it turns it on and then calls sync, which must bring to the disk
-// all that the node has written so far. conn is a connection as superuser. A process of the node that has not yet seen the new setting
-// when sync begins can only have called durable what sync makes so. When it returns nil, a write that succeeds from then on survives a crash.
-func (n *Node) MakeDurable(ctx context.Context, conn *pgx.Conn, sync func() error) error {
+// TurnSyncOn ends the time in which the node ran with fsync off. conn is a connection as superuser. When it returns nil, what is
+// committed from then on survives a crash, provided that the caller then brings to the disk what the node has written so far: a process of
+// the node that has not yet seen the new setting can only have called durable what that makes so. Users come after it.
+func (n *Node) TurnSyncOn(ctx context.Context, conn *pgx.Conn) error {
 	if err := writeSettings(n.cfg.Volume, Settings{MemoryBytes: n.cfg.MemoryBytes}); err != nil {
-		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+		return fmt.Errorf("turn fsync on in node %s: %w", n.cfg.ID, err)
 	}
 	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGHUP); err != nil {
-		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+		return fmt.Errorf("turn fsync on in node %s: %w", n.cfg.ID, err)
 	}
 	// The postmaster takes a new setting itself before it tells its children.
 	if err := n.poll(ctx, func() (bool, error) { return fsyncIsOn(ctx, conn) }); err != nil {
-		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
-	}
-	if err := sync(); err != nil {
-		return fmt.Errorf("make node %s durable: %w", n.cfg.ID, err)
+		return fmt.Errorf("turn fsync on in node %s: %w", n.cfg.ID, err)
 	}
 	return nil
 }

@@ -29,9 +29,9 @@ func WALDir(volume string) string { return filepath.Join(volume, dirData, "pg_wa
 
 // Settings are what differs from node to node.
 type Settings struct {
-	MemoryBytes int64 // of the plan; PostgreSQL takes a quarter of it for its buffers
+	MemoryBytes int64 // of the plan; PostgreSQL takes an eighth of it for its buffers
 	// Unsafe turns fsync off. It is for a node whose volume can still be made again from its source: nobody may have been told
-	// that a write to it succeeded. See Node.MakeDurable.
+	// that a write to it succeeded. See Node.TurnSyncOn.
 	Unsafe bool
 }
 
@@ -41,7 +41,9 @@ func (s Settings) render() string {
 	memory := max(s.MemoryBytes, 256*mib)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by Tine at every start of the node.\n")
-	fmt.Fprintf(&b, "shared_buffers = %dMB\n", memory/4/mib)
+	// An eighth, not the usual quarter: the rest serves as page cache, and setting up 256 MB of buffers makes a fork 17 ms
+	// later than setting up 32 MB.
+	fmt.Fprintf(&b, "shared_buffers = %dMB\n", memory/8/mib)
 	fmt.Fprintf(&b, "effective_cache_size = %dMB\n", memory/2/mib)
 	fmt.Fprintf(&b, "maintenance_work_mem = %dMB\n", min(memory/16, 512*mib)/mib)
 	fmt.Fprintf(&b, "work_mem = %dMB\n", max(min(memory/128, 64*mib)/mib, 4))

@@ -5,7 +5,7 @@
 //
 //	restore point   a marker commit, a checkpoint, then a snapshot of the live volume; recorded with
 //	                StartedAt    before the marker: every commit stamped later than this lies behind it or is the marker
-//	                MarkerLSN    the marker commit ends at or before it
+//	                MarkerLSN    the marker commit ends at or before it; it is not after the snapshot
 //	                CompletedAt  after the snapshot: no commit in the snapshot's own WAL is stamped later
 //	WAL archive     finished segments, moved from the volume by reflink: no byte is written twice
 //	live WAL        the source's own pg_wal, for the moments since the last finished segment

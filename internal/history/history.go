@@ -151,31 +151,39 @@ func (h *History) forget(clusterID string) {
 	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
 }
 
-// mark commits a transaction that changes nothing, and returns a position behind it. Its stamp is later than any moment
-// before the call. It costs the source one flush of a few bytes of WAL. The empty message makes PostgreSQL wait for that flush: a
+// mark commits a transaction that changes nothing. Its stamp is later than any moment before the call. It costs the source one flush of a few bytes of WAL. The empty message makes PostgreSQL wait for that flush: a
 // transaction that has only a number commits asynchronously.
-func mark(ctx context.Context, conn *pgx.Conn) (lsn uint64, timeline int, err error) {
+func mark(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'tine', '')", pgx.QueryExecModeExec); err != nil {
-		return 0, 0, fmt.Errorf("write marker: %w", err)
+		return fmt.Errorf("write marker: %w", err)
 	}
-	lsn, timeline, err = position(ctx, conn)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read marker: %w", err)
-	}
-	return lsn, timeline, nil
+	return nil
 }
 
-// position is where the node's next WAL record goes.
-func position(ctx context.Context, conn *pgx.Conn) (lsn uint64, timeline int, err error) {
-	var text, file string
-	row := conn.QueryRow(ctx, "SELECT l::text, pg_walfile_name(l) FROM pg_current_wal_insert_lsn() AS l", pgx.QueryExecModeExec)
-	if err := row.Scan(&text, &file); err != nil {
-		return 0, 0, fmt.Errorf("read WAL position: %w", err)
+// position is how far a node has come.
+type position struct {
+	end      uint64 // of the WAL that is in its files, whatever else is in its memory
+	redo     uint64 // where recovery of a copy of it would begin
+	timeline int    // that it writes to
+}
+
+func readPosition(ctx context.Context, conn *pgx.Conn) (p position, err error) {
+	const sql = `SELECT flushed::text, pg_walfile_name(flushed), redo_lsn::text
+		FROM pg_current_wal_flush_lsn() AS flushed, pg_control_checkpoint()`
+	var end, file, redo string
+	if err := conn.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(&end, &file, &redo); err != nil {
+		return position{}, fmt.Errorf("read WAL position: %w", err)
 	}
 	s, ok := parseSegment(file)
 	if !ok {
-		return 0, 0, fmt.Errorf("read WAL position: %q is no segment", file)
+		return position{}, fmt.Errorf("read WAL position: %q is no segment", file)
 	}
-	lsn, err = parseLSN(text)
-	return lsn, int(s.timeline), err
+	p.timeline = int(s.timeline)
+	if p.end, err = parseLSN(end); err != nil {
+		return position{}, fmt.Errorf("read WAL position: %w", err)
+	}
+	if p.redo, err = parseLSN(redo); err != nil {
+		return position{}, fmt.Errorf("read WAL position: %w", err)
+	}
+	return p, nil
 }

@@ -226,10 +226,7 @@ func TestForkOfAForkAtAMoment(t *testing.T) {
 	c.insert(2)
 	n, _ := c.forkAt(h, at)
 	fork := c.adopt(n)
-	err := n.MakeDurable(t.Context(), fork.conn, func() error {
-		_, err := h.TakeFirst(t.Context(), fork.src)
-		return err
-	})
+	_, err := h.TakeFirst(t.Context(), fork.src, func() error { return n.TurnSyncOn(t.Context(), fork.conn) })
 	if err != nil {
 		t.Fatal(err)
 	}

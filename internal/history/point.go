@@ -18,18 +18,18 @@ import (
 // Take makes a restore point of a running cluster: marker, checkpoint, snapshot, record. When it returns nil, the cluster can be
 // forked at every moment from the returned CompletedAt on; on error at worst a snapshot is left, which Sweep removes.
 func (h *History) Take(ctx context.Context, src Source) (store.RestorePoint, error) {
-	return h.take(ctx, src, true)
+	return h.take(ctx, src, nil)
 }
 
-// TakeFirst is Take without the checkpoint, for a node that has just recovered. Its snapshot brings everything that the node has
-// written to the disk, which Node.MakeDurable wants of it.
-func (h *History) TakeFirst(ctx context.Context, src Source) (store.RestorePoint, error) {
-	return h.take(ctx, src, false)
+// TakeFirst is Take without the checkpoint, for a node that has just recovered. It calls turnSyncOn right before the snapshot, which then brings to
+// the disk all that the node wrote without.
+func (h *History) TakeFirst(ctx context.Context, src Source, turnSyncOn func() error) (store.RestorePoint, error) {
+	return h.take(ctx, src, turnSyncOn)
 }
 
 // take does without the cluster's lock: under load its checkpoint takes a while, and a fork would wait for it.
-func (h *History) take(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
-	p, err := h.snapshot(ctx, src, checkpoint)
+func (h *History) take(ctx context.Context, src Source, turnSyncOn func() error) (store.RestorePoint, error) {
+	p, err := h.snapshot(ctx, src, turnSyncOn)
 	if err != nil {
 		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
 	}
@@ -44,7 +44,8 @@ func (h *History) take(ctx context.Context, src Source, checkpoint bool) (store.
 	return added, nil
 }
 
-func (h *History) snapshot(ctx context.Context, src Source, checkpoint bool) (store.RestorePoint, error) {
+func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() error) (store.RestorePoint, error) {
+	first := turnSyncOn != nil
 	conn, release, err := src.Connect(ctx)
 	if err != nil {
 		return store.RestorePoint{}, err
@@ -55,26 +56,35 @@ func (h *History) snapshot(ctx context.Context, src Source, checkpoint bool) (st
 		Volume:    pointsDir(src.ClusterID) + "/" + uuid.NewString(),
 		StartedAt: h.cfg.Now(),
 	}
-	if p.MarkerLSN, p.Timeline, err = mark(ctx, conn); err != nil {
+	if err := mark(ctx, conn); err != nil {
 		return store.RestorePoint{}, err
 	}
-	if checkpoint {
+	if !first {
 		if _, err := conn.Exec(ctx, "CHECKPOINT", pgx.QueryExecModeExec); err != nil {
 			return store.RestorePoint{}, fmt.Errorf("checkpoint: %w", err)
 		}
 	}
-	if p.RedoLSN, err = redo(ctx, conn); err != nil {
+	before, err := readPosition(ctx, conn)
+	if err != nil {
 		return store.RestorePoint{}, err
+	}
+	p.MarkerLSN, p.RedoLSN, p.Timeline = before.end, before.redo, before.timeline
+	if first {
+		if err := turnSyncOn(); err != nil {
+			return store.RestorePoint{}, err
+		}
 	}
 	if err := h.cfg.Pool.Snapshot(ctx, src.Volume, p.Volume); err != nil {
 		return store.RestorePoint{}, err
 	}
 	// Stamps have microseconds; rounded down, the last commit of the snapshot could seem to be later than its end.
 	p.CompletedAt = h.cfg.Now().Truncate(time.Microsecond).Add(time.Microsecond)
-	if p.EndLSN, _, err = position(ctx, conn); err != nil {
+	after, err := readPosition(ctx, conn)
+	if err != nil {
 		return store.RestorePoint{}, err
 	}
-	if checkpoint {
+	p.EndLSN = after.end
+	if !first {
 		p.SizeBytes, err = size(ctx, conn)
 	}
 	return p, err
@@ -87,16 +97,6 @@ func size(ctx context.Context, conn *pgx.Conn) (bytes int64, err error) {
 		return 0, fmt.Errorf("read size: %w", err)
 	}
 	return bytes, nil
-}
-
-// redo is where recovery of a copy of the node would begin.
-func redo(ctx context.Context, conn *pgx.Conn) (uint64, error) {
-	var text string
-	row := conn.QueryRow(ctx, "SELECT redo_lsn::text FROM pg_control_checkpoint()", pgx.QueryExecModeExec)
-	if err := row.Scan(&text); err != nil {
-		return 0, fmt.Errorf("read checkpoint: %w", err)
-	}
-	return parseLSN(text)
 }
 
 // quiet is how much WAL a node may write between two restore points by itself: checkpoints, markers and running
@@ -137,11 +137,11 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 		return false, err
 	}
 	defer release()
-	lsn, _, err := position(ctx, conn)
+	now, err := readPosition(ctx, conn)
 	if err != nil {
 		return false, err
 	}
-	if lsn > last.EndLSN+quiet {
+	if now.end > last.EndLSN+quiet {
 		return true, nil
 	}
 	// Nothing was: ask again after another interval.

@@ -74,14 +74,17 @@ func (h *History) endLive(ctx context.Context, src Source, p *plan) (uncertain b
 		return false, err
 	}
 	defer release()
-	lsn, timeline, err := mark(ctx, conn)
+	if err := mark(ctx, conn); err != nil {
+		return false, err
+	}
+	now, err := readPosition(ctx, conn)
 	if err != nil {
 		return false, err
 	}
-	if uint32(timeline) != p.from.timeline {
-		return false, fmt.Errorf("timeline %d follows timeline %d: %w", timeline, p.from.timeline, ErrBroken)
+	if uint32(now.timeline) != p.from.timeline {
+		return false, fmt.Errorf("timeline %d follows timeline %d: %w", now.timeline, p.from.timeline, ErrBroken)
 	}
-	p.to = segmentOf(timeline, lsn)
+	p.to = segmentOf(now.timeline, now.end)
 	return false, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"sync"
 	"time"
 
@@ -87,7 +88,8 @@ type making struct {
 	*Host
 	cluster  store.Cluster
 	node     *engine.Node
-	conn     *pgx.Conn // to the node, as superuser, once it is ready
+	conn     *pgx.Conn      // to the node, as superuser, once it is ready
+	warm     sync.WaitGroup // preparations of the gateway
 	recovery engine.Recovery
 	restored history.Restored
 }
@@ -132,8 +134,11 @@ func (m *making) steps() []step {
 		"node":    m.startNode,
 		"doadmin": m.setPassword,
 		"durable": m.makeDurable,
-		"gateway": func(ctx context.Context) error { return m.openGateway(ctx, m.cluster) },
-		"online":  m.goOnline,
+		"gateway": func(ctx context.Context) error {
+			m.warm.Wait()
+			return m.openGateway(ctx, m.cluster)
+		},
+		"online": m.goOnline,
 	}
 	return inOrder(makeSteps(), do)
 }
@@ -183,6 +188,7 @@ func explain(cause error) (sentence string, permanent bool) {
 
 // clear removes everything that an earlier attempt may have left.
 func (m *making) clear(ctx context.Context) error {
+	m.warm.Wait()
 	m.disconnect(ctx)
 	m.cfg.Gateway.Close(m.cluster.ID)
 	if err := m.node.Kill(ctx); err != nil {
@@ -229,6 +235,10 @@ func (m *making) startNode(ctx context.Context) (err error) {
 	if errors.Is(err, engine.ErrExited) && m.restored.Uncertain {
 		err = m.startAtEnd(ctx)
 	}
+	if err == nil {
+		// Nobody can come before the gateway opens, but its connections can be made while the disk is waited for.
+		m.warm.Go(func() { m.cfg.Gateway.Prepare(ctx, m.gatewayCluster(m.cluster)) })
+	}
 	return err
 }
 
@@ -254,32 +264,28 @@ func (m *making) startAtEnd(ctx context.Context) (err error) {
 	return nil
 }
 
+// verifier is PostgreSQL's form of one, which has no character that means anything inside a quoted string.
+var verifier = regexp.MustCompile(`^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$`)
+
 // setPassword makes the password valid that the answer to the request carried.
 func (m *making) setPassword(ctx context.Context) error {
 	// ALTER ROLE takes no parameters.
-	var statement string
-	row := m.conn.QueryRow(ctx, "SELECT format('ALTER ROLE doadmin PASSWORD %L', $1::text)", m.cluster.DoadminVerifier)
-	if err := row.Scan(&statement); err != nil {
-		return fmt.Errorf("set password of doadmin: %w", err)
+	if !verifier.MatchString(m.cluster.DoadminVerifier) {
+		return errors.New("set password of doadmin: what the store has is no SCRAM-SHA-256 verifier")
 	}
+	statement := "ALTER ROLE doadmin PASSWORD '" + m.cluster.DoadminVerifier + "'"
 	if _, err := m.conn.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
 		return fmt.Errorf("set password of doadmin: %w", err)
 	}
 	return nil
 }
 
-// makeDurable takes the first restore point, whose snapshot brings the volume to the disk. The gateway's connections are made
-// meanwhile: the disk is what the step waits for.
+// makeDurable takes the first restore point, whose snapshot brings the volume to the disk.
 func (m *making) makeDurable(ctx context.Context) error {
-	var warm sync.WaitGroup
-	defer warm.Wait()
-	warm.Go(func() { m.cfg.Gateway.Prepare(ctx, m.gatewayCluster(m.cluster)) })
-	return m.node.MakeDurable(ctx, m.conn, func() error {
-		src := m.source(m.cluster, m.node)
-		src.Connect = func(context.Context) (*pgx.Conn, func(), error) { return m.conn, func() {}, nil }
-		_, err := m.cfg.History.TakeFirst(ctx, src)
-		return err
-	})
+	src := m.source(m.cluster, m.node)
+	src.Connect = func(context.Context) (*pgx.Conn, func(), error) { return m.conn, func() {}, nil }
+	_, err := m.cfg.History.TakeFirst(ctx, src, func() error { return m.node.TurnSyncOn(ctx, m.conn) })
+	return err
 }
 
 func (m *making) goOnline(ctx context.Context) error {
