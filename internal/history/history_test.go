@@ -235,6 +235,13 @@ func TestForkOfAForkAtAMoment(t *testing.T) {
 	fork.insert(11)
 	second, _ := fork.forkAt(h, at)
 	wantNumbers(t, second, 1, 10)
+	if err := h.Measure(t.Context(), fork.src); err != nil {
+		t.Fatal(err)
+	}
+	points, err := machine.records.RestorePoints(t.Context(), fork.id)
+	if err != nil || len(points) != 1 || points[0].SizeBytes == 0 {
+		t.Errorf("the restore points are %v, want one with a size: %v", points, err)
+	}
 	fork.take(h)
 	fork.insert(12)
 	third, _ := fork.forkAt(h, now())

@@ -90,6 +90,27 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	return p, err
 }
 
+// Measure records the size of a cluster's newest restore point if nobody has yet: TakeFirst has no time for it.
+func (h *History) Measure(ctx context.Context, src Source) error {
+	p, ok, err := h.newest(ctx, src.ClusterID)
+	if err != nil || !ok || p.SizeBytes != 0 {
+		return err
+	}
+	conn, release, err := src.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if p.SizeBytes, err = size(ctx, conn); err != nil {
+		return err
+	}
+	if err := h.cfg.Records.SetRestorePointSize(ctx, p.ID, p.SizeBytes); err != nil {
+		return err
+	}
+	h.remember(p)
+	return nil
+}
+
 // size is how much data the node holds. It looks at every file, so it is left out where somebody waits.
 func size(ctx context.Context, conn *pgx.Conn) (bytes int64, err error) {
 	const sql = "SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE datallowconn"

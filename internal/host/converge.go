@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -62,12 +63,32 @@ func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) erro
 			}
 		}
 	}
+	if err := h.removeOldGolden(ctx); err != nil {
+		return err
+	}
 	for _, dir := range []string{"sockets", "logs"} {
 		if err := removeUnknown(filepath.Join(h.cfg.DataDir, dir), nodes); err != nil {
 			return err
 		}
 	}
 	return h.cfg.History.Sweep(ctx, ids)
+}
+
+// removeOldGolden removes the golden volumes of earlier engines and configurations. Clusters that were made from them do not need them.
+func (h *Host) removeOldGolden(ctx context.Context) error {
+	dir := path.Dir(h.cfg.Golden)
+	names, err := h.cfg.Pool.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if volume := dir + "/" + name; volume != h.cfg.Golden {
+			if err := h.cfg.Pool.Delete(ctx, volume); err != nil {
+				return fmt.Errorf("remove old golden volume: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // removeUnknown removes the entries of dir that are named after no node.

@@ -139,6 +139,9 @@ func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.No
 	if _, err := h.cfg.History.Collect(ctx, src); err != nil {
 		return err
 	}
+	if err := h.cfg.History.Measure(ctx, src); err != nil {
+		return err
+	}
 	due, err := h.cfg.History.Due(ctx, src)
 	if err != nil || !due {
 		return err

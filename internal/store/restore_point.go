@@ -44,6 +44,14 @@ func (s *Store) AddRestorePoint(ctx context.Context, p RestorePoint) (RestorePoi
 	return p, nil
 }
 
+// SetRestorePointSize records how much data a restore point holds; nil if it is gone.
+func (s *Store) SetRestorePointSize(ctx context.Context, id, bytes int64) error {
+	if _, err := s.pool.Exec(ctx, "UPDATE tine.restore_points SET size_bytes = $2 WHERE id = $1", id, bytes); err != nil {
+		return fmt.Errorf("set size of restore point %d: %w", id, err)
+	}
+	return nil
+}
+
 // RestorePoints returns a cluster's restore points in the order of their completion; none if the cluster is gone.
 func (s *Store) RestorePoints(ctx context.Context, clusterID string) ([]RestorePoint, error) {
 	return s.restorePoints(ctx, clusterID, "")
