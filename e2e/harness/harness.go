@@ -180,6 +180,7 @@ func (t *Tine) Start(ctx context.Context, env ...string) error {
 	select {
 	case ok := <-ready:
 		if !ok {
+			t.process = nil
 			return fmt.Errorf("tine did not start: %w\n%s", <-exited, t.LogText())
 		}
 	case <-time.After(startPatience):

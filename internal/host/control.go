@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -66,19 +67,24 @@ func startControl(ctx context.Context, cfg ControlConfig) (*Control, error) {
 		MemoryBytes: controlMemory,
 		NoArchive:   true,
 	})}
-	up, err := c.Running(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if up {
-		err = c.WaitReady(ctx)
-	} else {
-		err = c.Start(ctx)
-	}
-	if err != nil {
+	if err := c.ensure(ctx); err != nil {
 		return nil, err
 	}
 	return c, c.makeDatabase(ctx)
+}
+
+// ensure adopts the node or starts it. One that seems to run may just be dying.
+func (c *Control) ensure(ctx context.Context) error {
+	up, err := c.Running(ctx)
+	if err != nil {
+		return err
+	}
+	if up {
+		if err := c.WaitReady(ctx); !errors.Is(err, engine.ErrExited) {
+			return err
+		}
+	}
+	return c.Start(ctx)
 }
 
 func (c *Control) makeDatabase(ctx context.Context) error {
