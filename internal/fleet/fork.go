@@ -82,7 +82,7 @@ func (f *Fleet) checkTime(source store.Cluster, points []store.RestorePoint, at,
 	}
 	if at.Before(w.From) || at.After(w.To) {
 		return at, invalid(fieldAt, "must be between %s and %s, the history of %s; got %s",
-			w.From.Format(time.RFC3339Nano), w.To.Format(time.RFC3339Nano), quote(source.Name), at.Format(time.RFC3339Nano))
+			w.From.Format(time.RFC3339Nano), w.To.Truncate(time.Microsecond).Format(time.RFC3339Nano), quote(source.Name), at.Format(time.RFC3339Nano))
 	}
 	return at, nil
 }
