@@ -85,7 +85,7 @@ func (s *Server) Open(ctx context.Context, spec Cluster, ln net.Listener) error 
 // about to be opened; what fails is left to the first client. Close discards what was prepared.
 func (s *Server) Prepare(ctx context.Context, spec Cluster) {
 	n := newNode(spec.SocketDir)
-	n.warm(ctx)
+	n.warm(ctx, s.cfg.Log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.prepared[spec.ID]; old != nil {
@@ -132,6 +132,10 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.mu.Lock()
 	all := s.clusters
 	s.clusters = map[string]*cluster{}
+	for _, n := range s.prepared {
+		n.close()
+	}
+	s.prepared = map[string]*node{}
 	s.mu.Unlock()
 
 	var wg sync.WaitGroup

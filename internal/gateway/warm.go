@@ -10,17 +10,17 @@ import (
 
 // warm makes the connections that a first client's log-in and first command need, and has the engine fill its caches: a
 // new backend needs some 20 ms for its first statement.
-func (n *node) warm(ctx context.Context) {
+func (n *node) warm(ctx context.Context, log *slog.Logger) {
 	var both sync.WaitGroup
 	both.Go(func() {
 		s := newCredentials(n)
 		if _, _, err := s.lookup(ctx, owner); err != nil {
-			slog.DebugContext(ctx, "log-in not prepared", "error", err)
+			log.DebugContext(ctx, "log-in not prepared", "error", err)
 		}
 	})
 	both.Go(func() {
 		if err := n.firstFind(ctx); err != nil {
-			slog.DebugContext(ctx, "first command not prepared", "error", err)
+			log.DebugContext(ctx, "first command not prepared", "error", err)
 		}
 	})
 	both.Wait()
