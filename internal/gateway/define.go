@@ -31,7 +31,7 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 		return nil, err
 	}
 	var existed bool
-	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlDrop, []any{r.db, coll}, &existed); err != nil {
+	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll}, &existed); err != nil {
 		return nil, err
 	}
 	if !existed {
@@ -41,7 +41,7 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 }
 
 func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if err := c.cluster.node.exec(ctx, asUser(c.user), sqlDropDatabase, r.db); err != nil {
+	if err := c.exec(ctx, r, sqlDropDatabase, r.db); err != nil {
 		return nil, err
 	}
 	return marshal(bson.D{{Key: "dropped", Value: r.db}, {Key: "ok", Value: 1.0}})
@@ -58,7 +58,7 @@ func listDatabases(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	}
 	var reply []byte
 	spec := r.spec("authorizedDatabases")
-	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlListDatabases, []any{[]byte(spec)}, &reply); err != nil {
+	if err := c.queryRow(ctx, r, sqlListDatabases, []any{[]byte(spec)}, &reply); err != nil {
 		return nil, err
 	}
 	fs, err := fields(reply)

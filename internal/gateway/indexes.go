@@ -261,7 +261,7 @@ func dropIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 	var reply []byte
 	// A CALL cannot cast what it returns; in the binary format it is BSON.
 	args := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}, r.db, []byte(spec)}
-	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlDropIndexes, args, &reply); err != nil {
+	if err := c.queryRow(ctx, r, sqlDropIndexes, args, &reply); err != nil {
 		return nil, err
 	}
 	fs, err := fields(reply)

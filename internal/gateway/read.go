@@ -35,7 +35,7 @@ func (c *conn) firstPage(ctx context.Context, r *request, sql string, spec bsonc
 		pinned             bool
 		id                 int64
 	)
-	err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, []any{r.db, []byte(spec), newID()}, &page, &continuation, &pinned, &id)
+	err := c.queryRow(ctx, r, sql, []any{r.db, []byte(spec), newID()}, &page, &continuation, &pinned, &id)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (c *conn) firstPage(ctx context.Context, r *request, sql string, spec bsonc
 	ns, _ := bsoncore.Document(page).Lookup("cursor", "ns").StringValueOK()
 	cur := &cursor{id: id, user: c.user, db: r.db, namespace: ns, continuation: continuation}
 	if err := c.cluster.cursors.add(cur); err != nil {
-		c.deleteFiles(ctx, id)
+		c.deleteFiles(ctx, r, id)
 		return nil, err
 	}
 	return page, nil
@@ -136,7 +136,7 @@ func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 			c.cluster.cursors.give(cur, cur.continuation) // nothing was lost: the same page can be asked for again
 		} else {
 			c.cluster.cursors.drop(cur)
-			c.deleteFiles(ctx, id)
+			c.deleteFiles(ctx, r, id)
 		}
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 
 func (c *conn) nextPage(ctx context.Context, cur *cursor, r *request) (page, continuation []byte, err error) {
 	args := []any{cur.db, []byte(r.spec()), cur.continuation}
-	err = c.cluster.node.queryRow(ctx, asUser(c.user), sqlGetMore, args, &page, &continuation)
+	err = c.queryRow(ctx, r, sqlGetMore, args, &page, &continuation)
 	return page, continuation, err
 }
 
@@ -171,7 +171,7 @@ func killCursors(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 			missing = append(missing, id)
 		}
 	}
-	c.deleteFiles(ctx, killed...)
+	c.deleteFiles(ctx, r, killed...)
 	return marshal(bson.D{
 		{Key: "cursorsKilled", Value: killed},
 		{Key: "cursorsNotFound", Value: missing},
@@ -182,11 +182,11 @@ func killCursors(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 }
 
 // deleteFiles removes what the engine keeps for cursors. If it fails the engine removes it later, when it has been idle.
-func (c *conn) deleteFiles(ctx context.Context, ids ...int64) {
+func (c *conn) deleteFiles(ctx context.Context, r *request, ids ...int64) {
 	if len(ids) == 0 {
 		return
 	}
-	if err := c.cluster.node.exec(ctx, asUser(c.user), sqlDeleteCursors, slices.Clone(ids)); err != nil {
+	if err := c.exec(ctx, r, sqlDeleteCursors, slices.Clone(ids)); err != nil {
 		c.log.Debug("delete cursor files", "error", err)
 	}
 }
@@ -216,7 +216,7 @@ func distinct(ctx context.Context, c *conn, r *request) (bsoncore.Document, erro
 // document runs a function of the database name and a spec that returns the reply.
 func (c *conn) document(ctx context.Context, r *request, sql string, spec bsoncore.Document) (bsoncore.Document, error) {
 	var reply []byte
-	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, []any{r.db, []byte(spec)}, &reply); err != nil {
+	if err := c.queryRow(ctx, r, sql, []any{r.db, []byte(spec)}, &reply); err != nil {
 		return nil, err
 	}
 	return reply, nil

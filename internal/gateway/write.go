@@ -41,7 +41,7 @@ func (c *conn) write(ctx context.Context, r *request, sql, operations string) (b
 		clean bool
 	)
 	args := []any{r.db, []byte(r.spec()), sequence}
-	if err := c.cluster.node.queryRow(ctx, asUser(c.user), sql, args, &reply, &clean); err != nil {
+	if err := c.queryRow(ctx, r, sql, args, &reply, &clean); err != nil {
 		return nil, err
 	}
 	if clean {
@@ -58,7 +58,7 @@ func findAndModify(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 		reply []byte
 		clean bool
 	)
-	err := c.cluster.node.queryRow(ctx, asUser(c.user), sqlFindAndModify, []any{r.db, []byte(r.spec())}, &reply, &clean)
+	err := c.queryRow(ctx, r, sqlFindAndModify, []any{r.db, []byte(r.spec())}, &reply, &clean)
 	if err != nil {
 		return nil, err
 	}
