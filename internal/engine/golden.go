@@ -48,7 +48,12 @@ const (
 // configuration has another one.
 func (r *Root) GoldenVolume() string {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(goldenSQL), postgresqlConf, pgHBAConf, pgIdentConf} {
+	parts := [][]byte{[]byte(goldenSQL), postgresqlConf, pgHBAConf, pgIdentConf}
+	all, _ := migrations(schemaFiles) // what is wrong with the files is BuildGolden's to say
+	for _, m := range all {
+		parts = append(parts, []byte(m.sql))
+	}
+	for _, part := range parts {
 		h.Write(part)
 		h.Write([]byte{0})
 	}
@@ -56,8 +61,8 @@ func (r *Root) GoldenVolume() string {
 }
 
 // BuildGolden makes the golden volume, of which every new cluster is a clone, unless the pool has it already, and
-// returns its name. It is a read-only snapshot of a volume on which initdb, our configuration and golden.sql were
-// applied and which was shut down in order; it appears as the last step, complete and durable.
+// returns its name. It is a read-only snapshot of a volume on which initdb, our configuration, golden.sql and the
+// migrations were applied and which was shut down in order; it appears as the last step, complete and durable.
 //
 // workDir holds the sockets and the log of the server meanwhile, and is left without them. Builds with the same
 // workDir wait for each other; two builds in one pool must not use different ones.
@@ -86,6 +91,9 @@ func (r *Root) buildGolden(
 		return err
 	}
 	b := &goldenBuild{root: r, pool: pool, runtime: rt, dir: filepath.Join(workDir, draftNode)}
+	if b.migrations, err = migrations(schemaFiles); err != nil {
+		return err
+	}
 	if err := b.clean(ctx); err != nil {
 		return err
 	}
@@ -102,6 +110,8 @@ type goldenBuild struct {
 	pool    *storage.Pool
 	runtime *sandbox.Runtime
 	dir     string
+
+	migrations []migration
 }
 
 func (b *goldenBuild) volume() string  { return b.pool.VolumePath(draftVolume) }
@@ -199,7 +209,7 @@ func (b *goldenBuild) configure() error {
 	return nil
 }
 
-// runSQL starts the server, runs golden.sql, and shuts the server down in order.
+// runSQL starts the server, runs golden.sql and the migrations, and shuts the server down in order.
 func (b *goldenBuild) runSQL(ctx context.Context) error {
 	node := NewNode(NodeConfig{
 		ID: draftNode, Root: b.root, Runtime: b.runtime,
@@ -210,7 +220,10 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := execute(ctx, node, conn, goldenSQL+"\nCHECKPOINT;\n"); err != nil {
+	if err := execute(ctx, node, conn, goldenSQL); err != nil {
+		return err
+	}
+	if err := b.finishSQL(ctx, node); err != nil {
 		return err
 	}
 	if err := node.Stop(ctx, goldenPatience); err != nil {
@@ -220,6 +233,20 @@ func (b *goldenBuild) runSQL(ctx context.Context) error {
 	if err == nil && state != stateShutDown {
 		err = fmt.Errorf("the server was not shut down in order: its state is %d", state)
 	}
+	return err
+}
+
+// finishSQL brings the schema to its newest version and writes everything.
+func (b *goldenBuild) finishSQL(ctx context.Context, node *Node) error {
+	conn, err := node.Connect(ctx, RoleSuperuser)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := migrate(ctx, conn, b.migrations); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "CHECKPOINT")
 	return err
 }
 

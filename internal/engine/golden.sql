@@ -1,6 +1,6 @@
 -- Run once, as superuser, in the database postgres of the golden volume, after initdb.
--- Every cluster is a copy of the result, so a change here reaches new clusters only:
--- what existing clusters need is a migration of theirs, not an edit of this file.
+-- It is version 1 of what a cluster holds of ours, and stays as it is: a change here would reach new clusters only. What comes
+-- after it is a file in schema/, which every cluster gets, the golden volume included.
 
 CREATE EXTENSION documentdb CASCADE;
 -- Without this access method (see documentdb.alternate_index_handler_name) no index serves a sort.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -139,19 +140,56 @@ func wantClean(t *testing.T, p *place, workDir string) {
 
 func TestGatewayRoleHasNoDataAccessOfItsOwn(t *testing.T) {
 	t.Parallel()
-	root, p := installedRoot(t), newPlace(t)
-	golden, err := root.BuildGolden(t.Context(), p.pool, p.runtime, filepath.Join(p.dir, "work"))
-	noError(t, err)
-	conn := connect(t, p.startNode(t, root, golden, "node-1"), "tine_gateway")
+	conn := connect(t, startNewest(t), "tine_gateway")
 	const insert = `SELECT p_success::text FROM documentdb_api.insert('defaultdb', '{"insert":"c","documents":[{"_id":1}]}')`
-	if err := conn.QueryRow(t.Context(), insert).Scan(new(string)); err == nil {
-		t.Error("the gateway's login could insert without SET ROLE")
+	const find = `SELECT cursorpage::text FROM documentdb_api.find_cursor_first_page('defaultdb', '{"find":"c"}', 0)`
+	for _, sql := range []string{
+		insert, "SET ROLE postgres", "SET ROLE pg_read_all_data", "CREATE ROLE x", "GRANT tine_writer TO tine_gateway WITH INHERIT TRUE",
+		"SELECT rolpassword FROM pg_authid", "SELECT pg_read_file('/etc/passwd')", "COPY (SELECT 1) TO PROGRAM 'true'",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil {
+			t.Errorf("without SET ROLE the gateway's login can %s", sql)
+		}
 	}
-	_, err = conn.Exec(t.Context(), "SET ROLE doadmin")
+	_, err := conn.Exec(t.Context(), "SET ROLE tine_writer")
 	noError(t, err)
 	if got := query[string](t, conn, insert); got != "true" {
-		t.Errorf("doadmin's insert gave %s", got)
+		t.Errorf("the writer's insert gave %s", got)
 	}
+	_, err = conn.Exec(t.Context(), "SET ROLE tine_reader")
+	noError(t, err)
+	const id = "5f6964" // BSON comes as text in hexadecimal digits
+	if got := query[string](t, conn, find); !strings.Contains(got, id) {
+		t.Errorf("the reader found %s", got)
+	}
+	// The engine reports that it may not write as a reply with an error in it.
+	if got := query[string](t, conn, strings.ReplaceAll(insert, "1}]", "2}]")); got != "false" {
+		t.Errorf("the reader's insert gave %s", got)
+	}
+	_, err = conn.Exec(t.Context(), "RESET ROLE")
+	noError(t, err)
+	if _, err := conn.Exec(t.Context(), find); err == nil {
+		t.Error("without SET ROLE the gateway's login can find")
+	}
+	_, err = conn.Exec(t.Context(), "SET ROLE tine_reader")
+	noError(t, err)
+	for _, sql := range []string{
+		"SELECT documentdb_api.drop_collection('defaultdb', 'c')", "SELECT documentdb_api.create_collection('defaultdb', 'd')",
+		"SELECT documentdb_api.drop_database('defaultdb')", "DELETE FROM tine.grants", "CREATE TABLE public.x (a int)", "CREATE ROLE x",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil {
+			t.Errorf("the reader can %s", sql)
+		}
+	}
+}
+
+// startNewest starts a node as new clusters are made.
+func startNewest(tb testing.TB) *Node {
+	tb.Helper()
+	root, p := installedRoot(tb), newPlace(tb)
+	golden, err := root.BuildGolden(tb.Context(), p.pool, p.runtime, filepath.Join(p.dir, "work"))
+	noError(tb, err)
+	return p.startNode(tb, root, golden, "node-1")
 }
 
 // A build that was killed leaves its draft in the pool and its server running.

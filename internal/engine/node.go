@@ -79,6 +79,19 @@ func (n *Node) Start(ctx context.Context) error {
 	return n.Limit(ctx)
 }
 
+// Migrate is Migrate for the node, which it waits for as WaitReady does.
+func (n *Node) Migrate(ctx context.Context) error {
+	conn, err := n.connectReady(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := Migrate(ctx, conn); err != nil {
+		return fmt.Errorf("node %s: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
 // Limit holds the node to its CPU limit. Until it is called, a node that was started may use what the machine has: it is waited for.
 func (n *Node) Limit(ctx context.Context) error {
 	if n.cfg.CPUs == 0 {

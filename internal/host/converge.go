@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tine/internal/engine"
 	"tine/internal/store"
 )
 
@@ -115,7 +116,7 @@ func removeUnknown(dir string, nodes map[string]bool) error {
 // startsAtOnce bounds how many nodes are started at the same time after a reboot.
 const startsAtOnce = 4
 
-// serve opens the gateways of the online clusters, adopts the nodes that run and starts those that do not. A node that cannot be
+// serve adopts the nodes of the online clusters that run, starts those that do not, and opens their gateways. A node that cannot be
 // started, or a port that is taken, does not keep the others from working: it is tried again in the background.
 func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 	slots := make(chan struct{}, startsAtOnce)
@@ -125,14 +126,13 @@ func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 		if c.Status != store.StatusOnline {
 			continue
 		}
-		// Clients that are there already wait for their node, not for the gateway.
-		err := h.openGateway(ctx, c)
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			h.adopt(ctx, c)
-			if err != nil {
-				h.openLater(c, err)
+			if h.adopt(ctx, c) {
+				if err := h.openGateway(ctx, c); err != nil {
+					h.openLater(c, err)
+				}
 			}
 		})
 	}
@@ -159,24 +159,40 @@ func (h *Host) openLater(c store.Cluster, err error) {
 	})
 }
 
-// adopt takes over a cluster's node from the process before.
-func (h *Host) adopt(ctx context.Context, c store.Cluster) {
+// adopt takes over a cluster's node from the process before, and says whether its gateway may open: not on data that a
+// later Tine has made. Clients of a node that cannot be started are better told so by its gateway than by nobody.
+func (h *Host) adopt(ctx context.Context, c store.Cluster) bool {
 	n := h.node(c)
 	log := h.log.With("cluster", c.Name, "node", n.ID())
-	up, err := n.Running(ctx)
-	if up {
-		err = n.Limit(ctx)
-	} else if err == nil {
-		err = n.Start(ctx)
-		if err == nil {
-			err = h.cfg.Store.AddEvent(ctx, store.Event{
-				ClusterID: c.ID, ClusterName: c.Name, Type: store.EventNodeRestart,
-				Message: "The node was not running when the host started, and was started.",
-			})
-		}
-	}
-	if err != nil {
+	err := h.revive(ctx, c, n)
+	newer := errors.Is(err, engine.ErrNewerSchema)
+	switch {
+	case newer:
+		log.ErrorContext(ctx, "cluster is not served", "error", err)
+	case err != nil:
 		log.ErrorContext(ctx, "node could not be started; trying again", "error", err)
 	}
 	h.watch(c, n)
+	return !newer
+}
+
+// revive makes the node run, with the schema of this version of Tine.
+func (h *Host) revive(ctx context.Context, c store.Cluster, n *engine.Node) error {
+	up, err := n.Running(ctx)
+	if err != nil {
+		return err
+	}
+	if up {
+		return errors.Join(n.Limit(ctx), n.Migrate(ctx))
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	if err := n.Migrate(ctx); err != nil {
+		return err
+	}
+	return h.cfg.Store.AddEvent(ctx, store.Event{
+		ClusterID: c.ID, ClusterName: c.Name, Type: store.EventNodeRestart,
+		Message: "The node was not running when the host started, and was started.",
+	})
 }

@@ -11,7 +11,7 @@
 //
 //	clear     what an earlier attempt left is removed; nobody has written to it, because it was never online
 //	volume    a copy of golden, of the source's live volume, or of the restore point before the moment asked for
-//	node      the node recovers, with fsync off
+//	node      the node recovers, with fsync off, and gets the newest schema of its own data
 //	doadmin   the password that the answer to the request carried becomes valid
 //	durable   fsync on; the first restore point is taken, which also brings the volume to the disk
 //	gateway   the cluster's listener opens

@@ -236,6 +236,10 @@ func (m *making) startNode(ctx context.Context) (err error) {
 		err = m.startAtEnd(ctx)
 	}
 	if err == nil {
+		// A fork has the schema of its source, as it was then.
+		err = engine.Migrate(ctx, m.conn)
+	}
+	if err == nil {
 		// Nobody can come before the gateway opens, but its connections can be made while the disk is waited for.
 		m.warm.Go(func() { m.cfg.Gateway.Prepare(ctx, m.gatewayCluster(m.cluster)) })
 	}

@@ -95,6 +95,10 @@ func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pau
 	if err := n.Start(ctx); err != nil {
 		return err
 	}
+	// Only a node that could not be started when it was adopted has anything to do here.
+	if err := n.Migrate(ctx); err != nil {
+		return err
+	}
 	h.cfg.Gateway.Restarted(c.ID)
 	message := fmt.Sprintf("The node died and was started again; it was ready after %s.",
 		(pause + time.Since(start)).Round(time.Millisecond))
