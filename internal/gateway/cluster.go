@@ -43,6 +43,7 @@ type cluster struct {
 	refusals chan struct{}
 	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
 	lastID   atomic.Int32  // of connections
+	lastOp   atomic.Int32  // of operations
 
 	mu struct {
 		sync.Mutex
@@ -60,7 +61,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		clock:    cfg.Clock,
 		listener: ln,
 		started:  cfg.Clock(),
-		commands: commandTable(),
+		commands: knownCommands(v),
 		node:     n,
 		cursors:  newCursors(cfg.Clock, maxCursors),
 		replies:  newReplies(maxSessions, maxReplyBytes),

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
 )
 
 // handler runs a command whose user may run it. The reply it returns is a complete one; errors become replies in one place.
@@ -12,9 +14,42 @@ type handler func(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 // command is a row of the command table.
 type command struct {
 	privilege privilege
-	changes   bool // writes to a database, so that system databases are out of bounds
-	retried   bool // a write that drivers number and repeat
+	changes   bool  // writes to a database, so that system databases are out of bounds
+	retried   bool  // a write that drivers number and repeat
+	since     int32 // the level that has it first; 0 is all
+	hidden    bool  // not in listCommands
+	syntax    *syntax
 	run       handler
+}
+
+// knownCommands are the commands of a level, each with its syntax.
+func knownCommands(v version) map[string]command {
+	all := commandTable()
+	for name, words := range unsupported() {
+		if _, there := all[name]; !there {
+			all[name] = command{privilege: userless, hidden: true, run: refuse(mongoerr.CommandNotSupported, words)}
+		}
+	}
+	for _, name := range searchCommands() {
+		all[name] = command{privilege: userless, hidden: true, run: refuse(mongoerr.SearchNotEnabled, "there is no Atlas Search")}
+	}
+	known, syntaxes := make(map[string]command, len(all)), syntaxes()
+	for name, cmd := range all {
+		if cmd.since <= v.major {
+			if cmd.syntax = syntaxes[name]; cmd.syntax == nil {
+				cmd.syntax = (&syntax{}).compile() // no options; a test asks for an entry
+			}
+			known[name] = cmd
+		}
+	}
+	return known
+}
+
+// refuse answers commands that MongoDB has and Tine has not.
+func refuse(code mongoerr.Code, words string) handler {
+	return func(_ context.Context, _ *conn, r *request) (bsoncore.Document, error) {
+		return nil, mongoerr.New(code, "%s is not supported: %s", r.command, words)
+	}
 }
 
 // commandTable is every command there is, under every spelling that clients use.
@@ -73,5 +108,8 @@ func commandTable() map[string]command {
 		"hostInfo":     {privilege: userless, run: hostInfo},
 		"serverStatus": {privilege: userless, run: serverStatus},
 		"listCommands": {privilege: userless, run: listCommands},
+		"currentOp":    {privilege: userless, run: currentOp}, // shows what the user may see
+		"killOp":       {privilege: userless, run: killOp},    // the user's own, or by right
+
 	}
 }

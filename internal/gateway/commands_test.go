@@ -239,10 +239,10 @@ func TestUnsupportedIsSaidInWords(t *testing.T) {
 		text    string
 	}{
 		{bson.D{{Key: "frobnicate", Value: 1}}, 59, "no such command: 'frobnicate'"},
-		{bson.D{{Key: "create", Value: "capped"}, {Key: "capped", Value: true}, {Key: "size", Value: 4096}}, 115, "Capped"},
+		{bson.D{{Key: "create", Value: "capped"}, {Key: "capped", Value: true}, {Key: "size", Value: 4096}}, 115, "capped"},
 		{bson.D{{Key: "find", Value: "c"}, {Key: "tailable", Value: true}}, 2, "tailable"},
 		{bson.D{{Key: "find", Value: "c"}, {Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}, 115, "collation"},
-		{bson.D{{Key: "find", Value: "c"}, {Key: "bogus", Value: 1}}, 2, "bogus"},
+		{bson.D{{Key: "find", Value: "c"}, {Key: "bogus", Value: 1}}, 40415, "bogus"},
 		{bson.D{{Key: "find", Value: 1}}, 73, "collection"},
 		{bson.D{{Key: "aggregate", Value: "c"}, {Key: "pipeline", Value: bson.A{}}, {Key: "explain", Value: true}}, 115, "explain"},
 		{bson.D{{Key: "aggregate", Value: "c"}, {Key: "pipeline", Value: bson.A{bson.D{{Key: "$changeStream", Value: bson.D{}}}}}, {Key: "cursor", Value: bson.D{}}}, 115, "changeStream"},

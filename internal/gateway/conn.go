@@ -54,6 +54,8 @@ type conn struct {
 	user   string // "" before log-in
 	grants grants
 
+	running running // what others may see of the command that runs
+
 	mu struct {
 		sync.Mutex
 		busy, closing bool

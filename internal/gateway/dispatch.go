@@ -15,10 +15,26 @@ func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, err
 	if err != nil {
 		return nil, err
 	}
+	if cmd.privilege == handshake {
+		return cmd.run(ctx, c, r)
+	}
+	ctx, end := c.begin(ctx, r)
+	reply, err := c.perform(ctx, cmd, r)
+	if err = end(err); err != nil {
+		return nil, err
+	}
+	if r.concernError != nil {
+		return withConcernError(reply, r)
+	}
+	return reply, nil
+}
+
+// perform runs a command that is listed among the operations that run.
+func (c *conn) perform(ctx context.Context, cmd command, r *request) (bsoncore.Document, error) {
 	if cmd.retried && r.hasTxn && r.session != nil {
 		return c.once(ctx, cmd, r)
 	}
-	if cmd.privilege > handshake && !cmd.changes {
+	if !cmd.changes {
 		var stop func()
 		ctx, stop = c.watched(ctx)
 		defer stop()
@@ -46,7 +62,7 @@ func (c *conn) admit(r *request) (command, error) {
 	case cmd.changes && isSystemDatabase(r.db):
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", r.db)
 	default:
-		return cmd, nil
+		return cmd, cmd.syntax.check(r)
 	}
 }
 

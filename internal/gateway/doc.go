@@ -7,6 +7,12 @@
 // needs, whether it writes. Authentication, authorization, the refusal of transactions and of writes to system databases, and
 // the replay of retried writes happen in one place, before any handler runs (dispatch.go).
 //
+// What a command may look like is data (syntax_table.go): each field is passed on, says what holds anyway, or is refused with
+// MongoDB's code. A field that is not there is an error; nothing that a client asks for is ignored. A new command needs an
+// entry, or it takes no options.
+//
+// A command that runs is an operation: currentOp lists it, killOp and maxTimeMS end it (operation.go).
+//
 // Documents pass through as bytes. A command's top-level fields are looked at, those that are meant for the gateway
 // (lsid, $clusterTime, ...) are left out, and the rest goes to a function of documentdb_api as it came; the engine's reply
 // is the client's reply.

@@ -92,12 +92,25 @@ func serverStatus(_ context.Context, c *conn, _ *request) (bsoncore.Document, er
 func listCommands(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
 	commands := bson.D{}
 	for _, name := range slices.Sorted(maps.Keys(c.cluster.commands)) {
+		cmd := c.cluster.commands[name]
+		if cmd.hidden {
+			continue
+		}
 		commands = append(commands, bson.E{Key: name, Value: bson.D{
 			{Key: "help", Value: ""},
-			{Key: "requiresAuth", Value: c.cluster.commands[name].privilege > handshake},
+			{Key: "requiresAuth", Value: cmd.privilege > handshake},
 			{Key: "secondaryOk", Value: false},
-			{Key: "adminOnly", Value: false},
+			{Key: "adminOnly", Value: cmd.syntax.adminOnly},
+			{Key: "apiVersions", Value: apiVersions(cmd.syntax)},
 		}})
 	}
 	return marshal(bson.D{{Key: "commands", Value: commands}, {Key: "ok", Value: 1.0}})
+}
+
+// apiVersions are the versions of the Stable API that have a command.
+func apiVersions(s *syntax) bson.A {
+	if s.stable {
+		return bson.A{"1"}
+	}
+	return bson.A{}
 }

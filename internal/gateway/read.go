@@ -71,7 +71,21 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 	if err := c.admitPipeline(r); err != nil {
 		return nil, err
 	}
+	stages, err := subFields(r.field("pipeline"))
+	if err == nil && len(stages) > 0 && startsWith(stages[0], "$currentOp") {
+		spec, err := c.withOperations(r, stages)
+		if err != nil {
+			return nil, err
+		}
+		return c.firstPage(ctx, r, sqlAggregate, spec)
+	}
 	return c.firstPage(ctx, r, sqlAggregate, r.spec())
+}
+
+// startsWith reports whether a stage has the name.
+func startsWith(stage field, name string) bool {
+	fs, err := subFields(stage.value)
+	return err == nil && len(fs) == 1 && fs[0].key == name
 }
 
 // admitPipeline checks what a pipeline's last stage may write to.

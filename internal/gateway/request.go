@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
@@ -30,6 +31,11 @@ type request struct {
 	txnNumber int64
 	hasTxn    bool // txnNumber is there
 	inTxn     bool // part of a multi-document transaction
+
+	apiVersion   string
+	apiStrict    bool
+	maxTime      time.Duration   // what the gateway gives the command; 0 is for ever
+	concernError *mongoerr.Error // why the write concern cannot be met
 
 	invalid error // why the command cannot run although the message is well-formed
 }
@@ -109,8 +115,11 @@ func (r *request) readGeneric(f field) {
 		}
 	case "startTransaction", "autocommit":
 		r.inTxn = true
+	case "apiStrict":
+		r.apiStrict = isTrue(f.value)
 	case "apiVersion":
-		if v, _ := f.value.StringValueOK(); v != "1" {
+		r.apiVersion, _ = f.value.StringValueOK()
+		if r.apiVersion != "1" {
 			r.invalid = mongoerr.New(mongoerr.APIVersionError, "API version must be \"1\"")
 		}
 	}

@@ -7,48 +7,60 @@ type Code int32
 
 // The codes that the gateway itself uses.
 const (
-	InternalError                 Code = 1
-	BadValue                      Code = 2
-	FailedToParse                 Code = 9
-	UserNotFound                  Code = 11
-	Unauthorized                  Code = 13
-	TypeMismatch                  Code = 14
-	ProtocolError                 Code = 17
-	AuthenticationFailed          Code = 18
-	IllegalOperation              Code = 20
-	LockTimeout                   Code = 24
-	NamespaceNotFound             Code = 26
-	CursorNotFound                Code = 43
-	ExceededTimeLimit             Code = 50
-	CommandNotFound               Code = 59
-	InvalidOptions                Code = 72
-	InvalidNamespace              Code = 73
-	WriteConflict                 Code = 112
-	CommandNotSupported           Code = 115
-	CursorInUse                   Code = 143
-	ExceededMemoryLimit           Code = 146
-	PrimarySteppedDown            Code = 189
-	CannotBuildIndexKeys          Code = 201
-	TransactionTooOld             Code = 225
-	NoSuchTransaction             Code = 251
-	TooManyLogicalSessions        Code = 261
-	APIVersionError               Code = 322
-	MechanismUnavailable          Code = 334
-	UnsupportedOpQueryCommand     Code = 352
-	NotWritablePrimary            Code = 10107
-	BSONObjectTooLarge            Code = 10334
-	DuplicateKey                  Code = 11000
-	Interrupted                   Code = 11601
-	InterruptedDueToReplState     Code = 11602
-	OutOfDiskSpace                Code = 14031
-	MissingField                  Code = 40414
-	UnknownField                  Code = 40415
-	AlreadyExists                 Code = 51003
-	AlreadyAuthenticated          Code = 5626501
-	NamespaceExists               Code = 48
-	OperationNotSupportedInTxn    Code = 263
-	DocumentFailedValidation      Code = 121
-	IngressConnectionLimitReached Code = 462
+	InternalError                   Code = 1
+	BadValue                        Code = 2
+	FailedToParse                   Code = 9
+	UserNotFound                    Code = 11
+	Unauthorized                    Code = 13
+	TypeMismatch                    Code = 14
+	ProtocolError                   Code = 17
+	AuthenticationFailed            Code = 18
+	IllegalOperation                Code = 20
+	LockTimeout                     Code = 24
+	NamespaceNotFound               Code = 26
+	CursorNotFound                  Code = 43
+	ExceededTimeLimit               Code = 50
+	CommandNotFound                 Code = 59
+	InvalidOptions                  Code = 72
+	InvalidNamespace                Code = 73
+	WriteConflict                   Code = 112
+	CommandNotSupported             Code = 115
+	CursorInUse                     Code = 143
+	ExceededMemoryLimit             Code = 146
+	PrimarySteppedDown              Code = 189
+	CannotBuildIndexKeys            Code = 201
+	TransactionTooOld               Code = 225
+	NoSuchTransaction               Code = 251
+	TooManyLogicalSessions          Code = 261
+	APIVersionError                 Code = 322
+	MechanismUnavailable            Code = 334
+	UnsupportedOpQueryCommand       Code = 352
+	NotWritablePrimary              Code = 10107
+	BSONObjectTooLarge              Code = 10334
+	DuplicateKey                    Code = 11000
+	Interrupted                     Code = 11601
+	InterruptedDueToReplState       Code = 11602
+	OutOfDiskSpace                  Code = 14031
+	MissingField                    Code = 40414
+	UnknownField                    Code = 40415
+	DuplicateField                  Code = 40413
+	IndexNotFound                   Code = 27
+	UnknownReplWriteConcern         Code = 79
+	NoReplicationEnabled            Code = 76
+	UnsatisfiableWriteConcern       Code = 100
+	APIStrictError                  Code = 323
+	SearchNotEnabled                Code = 31082
+	CommandNotSupportedOnView       Code = 166
+	InvalidIndexSpecificationOption Code = 197
+	NoSuchKey                       Code = 4
+	InvalidLength                   Code = 16
+	MultipleErrorsOccurred          Code = 65
+	AlreadyExists                   Code = 51003
+	AlreadyAuthenticated            Code = 5626501
+	NamespaceExists                 Code = 48
+	OperationNotSupportedInTxn      Code = 263
+	DocumentFailedValidation        Code = 121
+	IngressConnectionLimitReached   Code = 462
 )
 
 // String is the name MongoDB gives the code: codeName in its replies. Codes without a name of their own are called
@@ -83,7 +95,7 @@ func codeName(c Code) string {
 		return "TypeMismatch"
 	case 15:
 		return "Overflow"
-	case 16:
+	case InvalidLength:
 		return "InvalidLength"
 	case ProtocolError:
 		return "ProtocolError"
@@ -97,7 +109,7 @@ func codeName(c Code) string {
 		return "LockTimeout"
 	case NamespaceNotFound:
 		return "NamespaceNotFound"
-	case 27:
+	case IndexNotFound:
 		return "IndexNotFound"
 	case 28:
 		return "PathNotViable"
@@ -165,7 +177,7 @@ func codeName(c Code) string {
 		return "DurationOverflow"
 	case 165:
 		return "ViewDepthLimitExceeded"
-	case 166:
+	case CommandNotSupportedOnView:
 		return "CommandNotSupportedOnView"
 	case 167:
 		return "OptionNotSupportedOnView"
@@ -175,7 +187,7 @@ func codeName(c Code) string {
 		return "ClientMetadataCannotBeMutated"
 	case PrimarySteppedDown:
 		return "PrimarySteppedDown"
-	case 197:
+	case InvalidIndexSpecificationOption:
 		return "InvalidIndexSpecificationOption"
 	case CannotBuildIndexKeys:
 		return "CannotBuildIndexKeys"
@@ -199,6 +211,20 @@ func codeName(c Code) string {
 		return "IndexBuildAborted"
 	case 291:
 		return "NoQueryExecutionPlans"
+	case APIStrictError:
+		return "APIStrictError"
+	case UnknownReplWriteConcern:
+		return "UnknownReplWriteConcern"
+	case NoReplicationEnabled:
+		return "NoReplicationEnabled"
+	case UnsatisfiableWriteConcern:
+		return "UnsatisfiableWriteConcern"
+	case SearchNotEnabled:
+		return "SearchNotEnabled"
+	case NoSuchKey:
+		return "NoSuchKey"
+	case MultipleErrorsOccurred:
+		return "MultipleErrorsOccurred"
 	case APIVersionError:
 		return "APIVersionError"
 	case MechanismUnavailable:

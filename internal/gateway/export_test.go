@@ -1,0 +1,34 @@
+package gateway
+
+// Option is an option of a command as its syntax has it, for tests.
+type Option struct {
+	Name     string
+	Required bool
+	Sequence bool
+	Refused  int
+}
+
+// Syntax is a command's syntax, for tests.
+type Syntax struct {
+	Lenient, AdminOnly, Stable, Hidden, Listed bool
+	Options                                    []Option
+}
+
+// Commands is every command of the newest level with its syntax.
+func Commands() map[string]Syntax {
+	v, _ := parseVersion("8")
+	listed := syntaxes()
+	all := map[string]Syntax{}
+	for name, cmd := range knownCommands(v) {
+		s := Syntax{Lenient: cmd.syntax.lenient, AdminOnly: cmd.syntax.adminOnly, Stable: cmd.syntax.stable, Hidden: cmd.hidden, Listed: listed[name] != nil}
+		for _, o := range cmd.syntax.options {
+			option := Option{Name: o.name, Required: o.required, Sequence: o.sequence}
+			if o.refuse != nil {
+				option.Refused = int(o.refuse.code)
+			}
+			s.Options = append(s.Options, option)
+		}
+		all[name] = s
+	}
+	return all
+}
