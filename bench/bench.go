@@ -27,6 +27,8 @@ type Options struct {
 	SmallMB  int           // size of the small source, in 10^6 bytes of documents
 	LargeMB  int           // size of the large one
 	History  time.Duration // how long the history of the forks at a moment is written
+	Rounds   int           // of everything that the gateway is measured with
+	Round    time.Duration // how long a contender has its turn in each
 	Only     []string      // names of sections; empty means all
 
 	Progress io.Writer // what is being done, for people who wait
@@ -35,7 +37,8 @@ type Options struct {
 // DefaultOptions are what make bench measures.
 func DefaultOptions() Options {
 	return Options{
-		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute, Progress: io.Discard,
+		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute,
+		Rounds: 5, Round: 2 * time.Second, Progress: io.Discard,
 	}
 }
 
@@ -53,6 +56,7 @@ func sections() []section {
 		{"at", (*bench).at},
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
+		{"gateway", (*bench).gateway},
 	}
 }
 
@@ -75,8 +79,8 @@ func (o Options) validate() error {
 			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(SectionNames(), ", "))
 		}
 	}
-	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second {
-		return errors.New("runs and sizes must be at least 1, and the history at least a second")
+	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Round < time.Millisecond {
+		return errors.New("runs, rounds and sizes must be at least 1, the history at least a second and a round at least a millisecond")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("the benchmark needs root: it runs a Tine of its own")

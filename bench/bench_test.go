@@ -75,6 +75,16 @@ func TestNumbersAreReadable(t *testing.T) {
 	}
 }
 
+func TestRatiosAreThoseOfTheSameRound(t *testing.T) {
+	t.Parallel()
+	if got := times([]float64{2, 40, 3}, []float64{1, 10, 3}); got != "2.00 x" {
+		t.Errorf("the median of 2, 4 and 1 is %s", got)
+	}
+	if got := times([]float64{1}, nil); got != "-" {
+		t.Errorf("the ratio to a peer that is missing is %s", got)
+	}
+}
+
 func TestRandomMomentsLieInThePeriods(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -9,6 +9,9 @@
 // Every time of a cluster is what its user waits for: from the moment the POST is sent until a find through the gateway has
 // answered on a new connection. Measurements that are compared are taken in turns, so that whatever else the machine does hits both.
 //
+// The section "gateway" has three ways to one cluster take turns: Tine's gateway, FerretDB on the same PostgreSQL, and plain SQL. FerretDB is built
+// from a module of its own beside this package, so that Tine does not depend on it; that needs a checkout.
+//
 // Callers must be root, and must not run other work on the machine if they want to believe the numbers; the heading tells the
 // load average before the run.
 package bench

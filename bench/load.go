@@ -63,11 +63,17 @@ func (b *bench) quietSource(ctx context.Context, name string, bytes int64) (*sou
 }
 
 func (b *bench) emptySource(ctx context.Context, name string) (*source, error) {
+	return b.emptySourceOf(ctx, name, plan)
+}
+
+func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, error) {
 	before, err := b.nodes()
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.tine.Make(ctx, harness.CreateRequest(b.newName(name)))
+	request := harness.CreateRequest(b.newName(name))
+	request.SizeSlug = plan
+	c, err := b.tine.Make(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("make source %s: %w", name, err)
 	}

@@ -27,6 +27,8 @@ const (
 	histories      = 3
 )
 
+const gatewayWrites = 8 * gib // what the gateway and its peers insert, WAL included
+
 const spare = 4 * gib // for everything else
 
 func needed(o Options) int64 {
@@ -37,6 +39,9 @@ func needed(o Options) int64 {
 	history := int64(0)
 	if o.wants("at") || o.wants("peers") {
 		history = int64(histories * o.History.Seconds() * bytesPerSecond)
+	}
+	if o.wants("gateway") {
+		history += gatewayWrites
 	}
 	return (large+2*int64(o.SmallMB)*megabyte)*bytesPerByte + history + spare
 }

@@ -37,6 +37,8 @@ the machine. By default it writes a source of 10 GB, which takes most of its tim
 	f.IntVar(&opts.SmallMB, "small-mb", opts.SmallMB, "size of the small source, in MB of documents")
 	f.IntVar(&opts.LargeMB, "large-mb", opts.LargeMB, "size of the large source, in MB of documents")
 	f.DurationVar(&opts.History, "history", opts.History, "how long a history is written for forks at a moment")
+	f.IntVar(&opts.Rounds, "rounds", opts.Rounds, "how often the gateway and its peers have their turns")
+	f.DurationVar(&opts.Round, "round", opts.Round, "how long a turn is")
 	f.StringSliceVar(&opts.Only, "only", nil, "parts to measure, of "+strings.Join(bench.SectionNames(), ", "))
 	return cmd
 }

@@ -35,6 +35,8 @@ type Tine struct {
 	Listen    string
 	Ports     string
 
+	Quiet bool // starts it without its debug log
+
 	API *godo.Client // while it runs
 	Log *bytes.Buffer
 
@@ -157,7 +159,7 @@ const startPatience = 2 * time.Minute
 func (t *Tine) Start(ctx context.Context, env ...string) error {
 	//nolint:noctx // it is to outlive the caller's context, as a service does
 	cmd := exec.Command(t.Binary, "up", "--data-dir", t.dataDir(), "--engine-dir", t.EngineDir, "--listen", t.Listen,
-		"--gateway-ports", t.Ports, "--config", t.config(), "--debug")
+		"--gateway-ports", t.Ports, "--config", t.config(), fmt.Sprintf("--debug=%t", !t.Quiet))
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
@@ -203,6 +205,9 @@ func (t *Tine) connectAPI() error {
 	t.API = client
 	return nil
 }
+
+// PID is the process of tine up while it runs.
+func (t *Tine) PID() int { return t.process.Process.Pid }
 
 // LogText is what tine up has logged so far.
 func (t *Tine) LogText() string {
