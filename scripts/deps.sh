@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs the Debian packages that Tine needs and this machine lacks. Says nothing if there are none.
+# Installs the Debian packages that Tine needs and this machine lacks; `deps.sh clients` those of the tests' clients as well. Says
+# nothing if there are none.
 set -euo pipefail
 
 # What each command comes from.
@@ -12,6 +13,7 @@ packages=(
 	git:git
 	make:make
 )
+[ "${1:-}" != clients ] || packages+=(node:nodejs npm:npm)
 
 missing=()
 for entry in "${packages[@]}"; do
@@ -20,6 +22,8 @@ done
 # Two that come with no command: for Go's downloads, and for the engine's.
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+# Debian's own Python has it, whichever comes first in the PATH.
+[ "${1:-}" != clients ] || [ -e /usr/lib/python3/dist-packages/gridfs ] || missing+=(python3-pymongo-ext python3-gridfs)
 [ ${#missing[@]} -eq 0 ] && exit
 
 echo "installing ${missing[*]}"

@@ -76,6 +76,7 @@ patiently() {
 mkdir -p "$TMPDIR"
 clean 9>&- || true # what an earlier run left that was killed, which is not this one's failure
 mkdir -p "$TMPDIR"
+patiently scripts/clients.sh
 patiently make --no-print-directory lint
 # Two packages at a time: many of them run nodes, which is work for more than one processor each.
 patiently go test -p 2 -timeout 10m "$@" ./...
