@@ -92,7 +92,7 @@ func (s *credentials) grants(ctx context.Context, user string) (grants, error) {
 	}
 	g := make(grants, len(dbs))
 	for i, db := range dbs {
-		g[db] = role(roles[i])
+		g[db] = append(g[db], role(roles[i]))
 	}
 	return g, nil
 }

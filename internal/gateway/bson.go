@@ -44,6 +44,36 @@ func fields(doc []byte) ([]field, error) {
 	return out, nil
 }
 
+// uniqueFields is fields for a document on which a decision depends: no field may stand in it twice, because another
+// reader might take the other one.
+func uniqueFields(doc []byte) ([]field, error) {
+	fs, err := fields(doc)
+	if err != nil {
+		return nil, err
+	}
+	return fs, checkUnique("", fs)
+}
+
+func checkUnique(prefix string, fs []field) error {
+	const few = 24 // as many as a command has, for which comparing all is quicker than a map
+	var seen map[string]struct{}
+	if len(fs) > few {
+		seen = make(map[string]struct{}, len(fs))
+	}
+	for i := range fs {
+		_, twice := seen[fs[i].key]
+		if seen != nil {
+			seen[fs[i].key] = struct{}{}
+		} else {
+			twice = has(find(fs[:i], fs[i].key))
+		}
+		if twice {
+			return mongoerr.New(mongoerr.DuplicateField, "BSON field '%s%s' is a duplicate field", prefix, fs[i].key)
+		}
+	}
+	return nil
+}
+
 // documentBody is what stands between a document's length and its final zero.
 func documentBody(doc []byte) ([]byte, bool) {
 	length, rest, ok := bsoncore.ReadLength(doc)

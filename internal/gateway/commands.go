@@ -14,10 +14,11 @@ type handler func(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 // command is a row of the command table.
 type command struct {
 	privilege privilege
-	changes   bool  // writes to a database, so that system databases are out of bounds
-	retried   bool  // a write that drivers number and repeat
-	since     int32 // the level that has it first; 0 is all
-	hidden    bool  // not in listCommands
+	needs     needsFunc // for a command that needs more or other things than the privilege on its collection
+	changes   bool      // writes to a database, so that system databases are out of bounds
+	retried   bool      // a write that drivers number and repeat
+	since     int32     // the level that has it first; 0 is all
+	hidden    bool      // not in listCommands
 	syntax    *syntax
 	run       handler
 }
@@ -85,14 +86,14 @@ func commandTable() map[string]command {
 
 		// reads and cursors
 		"find":        {privilege: read, run: findDocuments},
-		"aggregate":   {privilege: read, run: aggregate},
+		"aggregate":   {privilege: read, needs: aggregateNeeds, run: aggregate},
 		"count":       {privilege: read, run: count},
 		"distinct":    {privilege: read, run: distinct},
-		"getMore":     {privilege: userless, run: getMore},     // the cursor has an owner
-		"killCursors": {privilege: userless, run: killCursors}, // the same
+		"getMore":     {privilege: read, needs: cursorNeeds, run: getMore}, // the cursor also has an owner
+		"killCursors": {privilege: userless, run: killCursors},             // the same
 
 		// databases, collections and indexes
-		"create":          {privilege: define, changes: true, run: create},
+		"create":          {privilege: define, needs: createNeeds, changes: true, run: create},
 		"drop":            {privilege: define, changes: true, run: drop},
 		"createIndexes":   {privilege: define, changes: true, run: createIndexes},
 		"dropIndexes":     {privilege: define, changes: true, run: dropIndexes},
@@ -103,10 +104,10 @@ func commandTable() map[string]command {
 		"listIndexes":     {privilege: inspect, run: listIndexes},
 
 		// about the server
-		"getParameter": {privilege: userless, run: getParameter},
-		"getLog":       {privilege: userless, run: getLog},
-		"hostInfo":     {privilege: userless, run: hostInfo},
-		"serverStatus": {privilege: userless, run: serverStatus},
+		"getParameter": {privilege: monitor, run: getParameter},
+		"getLog":       {privilege: monitor, run: getLog},
+		"hostInfo":     {privilege: monitor, run: hostInfo},
+		"serverStatus": {privilege: monitor, run: serverStatus},
 		"listCommands": {privilege: userless, run: listCommands},
 		"currentOp":    {privilege: userless, run: currentOp}, // shows what the user may see
 		"killOp":       {privilege: userless, run: killOp},    // the user's own, or by right

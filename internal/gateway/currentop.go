@@ -34,7 +34,7 @@ func (c *conn) operations(s scope) bson.A {
 }
 
 // oversees reports whether the user may see and kill what others run.
-func (c *conn) oversees() bool { return c.grants.allow(administer, adminDatabase) }
+func (c *conn) oversees() bool { return c.grants.allow(monitor, adminDatabase) }
 
 // currentOp lists operations. Its fields are a filter on what it lists, so it is a pipeline.
 func currentOp(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {

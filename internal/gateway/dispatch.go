@@ -55,8 +55,11 @@ func (c *conn) admit(r *request) (command, error) {
 			"Unsupported OP_QUERY command: %s. The client driver may require an upgrade.", r.command)
 	case cmd.privilege > handshake && c.user == "":
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "Command %s requires authentication", r.command)
-	case !c.grants.allow(cmd.privilege, r.db):
-		return command{}, notAuthorized(r.db, r.command)
+	}
+	if err := c.authorize(cmd, r); err != nil {
+		return command{}, err
+	}
+	switch {
 	case r.inTxn:
 		return command{}, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "transactions are not supported yet")
 	case cmd.changes && isSystemDatabase(r.db):

@@ -129,8 +129,10 @@ func connectionStatus(_ context.Context, c *conn, r *request) (bsoncore.Document
 	users, roles := bson.A{}, bson.A{}
 	if c.user != "" {
 		users = append(users, bson.D{{Key: "user", Value: c.user}, {Key: "db", Value: adminDatabase}})
-		for db, r := range c.grants {
-			roles = append(roles, bson.D{{Key: "role", Value: string(r)}, {Key: "db", Value: db}})
+		for db, has := range c.grants {
+			for _, r := range has {
+				roles = append(roles, bson.D{{Key: "role", Value: string(r)}, {Key: "db", Value: db}})
+			}
 		}
 	}
 	info := bson.D{{Key: "authenticatedUsers", Value: users}, {Key: "authenticatedUserRoles", Value: roles}}

@@ -1,6 +1,11 @@
 package gateway
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"tine/internal/gateway/mongoerr"
+)
 
 // privilege is what a command needs.
 type privilege int
@@ -8,21 +13,23 @@ type privilege int
 const (
 	handshake  privilege = iota // nothing, not even a user
 	userless                    // any user
-	inspect                     // to see which collections and indexes there are
+	inspect                     // to see which collections and indexes there are, and how large they are
 	read                        // to see documents
 	write                       // to change documents
-	define                      // to make and drop collections and indexes
-	administer                  // to drop a database
+	define                      // to make, rename and drop collections and indexes
+	administer                  // to change a collection's options, check and compact it, pass by its validator, drop a database
+	monitor                     // to see what the server does, for whomever
+	manage                      // to interfere with that, and to manage users
 )
 
-// role is what a grant gives on a database.
+// role is what a grant gives on a database. The meanings are those of MongoDB's roles read, readWrite, dbAdmin and root.
 type role string
 
 const (
-	roleRoot      role = "root"
+	roleRoot      role = "root" // on the database admin only
 	roleReadOnly  role = "readOnly"
 	roleReadWrite role = "readWrite"
-	roleDBAdmin   role = "dbAdmin"
+	roleDBAdmin   role = "dbAdmin" // cannot see documents
 )
 
 // allows says which privileges a role has. A role that is not known has none.
@@ -42,15 +49,50 @@ func (r role) allows(p privilege) bool {
 }
 
 // grants are a user's roles by database. Those on admin hold on all databases.
-type grants map[string]role
+type grants map[string][]role
 
 // allow reports whether the user may do what needs p on db.
 func (g grants) allow(p privilege, db string) bool {
 	if p <= userless {
 		return true
 	}
-	return g[adminDatabase].allows(p) || g[db].allows(p)
+	may := func(r role) bool { return r.allows(p) }
+	return slices.ContainsFunc(g[adminDatabase], may) || slices.ContainsFunc(g[db], may)
 }
 
 // sees reports whether a list of databases may show db to the user.
 func (g grants) sees(db string) bool { return g.allow(inspect, db) }
+
+// need is a privilege on a database, or on a collection of it.
+type need struct {
+	privilege  privilege
+	db         string
+	collection string // "" for the database as a whole
+}
+
+// isChange reports whether what needs it changes the database.
+func (n need) isChange() bool { return n.privilege >= write && n.privilege <= administer }
+
+// isSystem reports whether the collection is one of those that MongoDB keeps for itself. The engine has some, too.
+func (n need) isSystem() bool { return strings.HasPrefix(n.collection, "system.") }
+
+// permit returns nil if the user may do all of what command needs.
+func (g grants) permit(command string, needs []need) error {
+	for _, n := range needs {
+		// As in MongoDB, roles on a database do not reach its system collections, but for the stored JavaScript, which
+		// clients look for and never find.
+		reserved := n.isSystem() && n.collection != "system.js" || n.isSystem() && n.isChange()
+		if !g.allow(n.privilege, n.db) || reserved && !g.allow(manage, n.db) {
+			return notAuthorized(n.db, command)
+		}
+	}
+	for _, n := range needs {
+		switch {
+		case n.isChange() && isSystemDatabase(n.db):
+			return mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", n.db)
+		case n.isChange() && n.isSystem():
+			return mongoerr.New(mongoerr.InvalidNamespace, "cannot write to '%s.%s'", n.db, n.collection)
+		}
+	}
+	return nil
+}

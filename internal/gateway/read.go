@@ -68,9 +68,6 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 	if isTrue(r.field("explain")) { // the engine ignores it and runs the pipeline
 		return nil, mongoerr.New(mongoerr.CommandNotSupported, "explain is not supported yet")
 	}
-	if err := c.admitPipeline(r); err != nil {
-		return nil, err
-	}
 	stages, err := subFields(r.field("pipeline"))
 	if err == nil && len(stages) > 0 && startsWith(stages[0], "$currentOp") {
 		spec, err := c.withOperations(r, stages)
@@ -86,49 +83,6 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 func startsWith(stage field, name string) bool {
 	fs, err := subFields(stage.value)
 	return err == nil && len(fs) == 1 && fs[0].key == name
-}
-
-// admitPipeline checks what a pipeline's last stage may write to.
-func (c *conn) admitPipeline(r *request) error {
-	stages, err := subFields(r.field("pipeline"))
-	if err != nil || len(stages) == 0 {
-		return nil //nolint:nilerr // the engine says what is wrong
-	}
-	last, err := subFields(stages[len(stages)-1].value)
-	if err != nil || len(last) == 0 {
-		return nil //nolint:nilerr // the engine says what is wrong
-	}
-	target, writes := outputDatabase(last[0], r.db)
-	switch {
-	case !writes:
-		return nil
-	case !c.grants.allow(write, target):
-		return notAuthorized(target, r.command)
-	case isSystemDatabase(target):
-		return mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", target)
-	default:
-		return nil
-	}
-}
-
-// outputDatabase returns the database that a stage writes to, and whether it writes at all.
-func outputDatabase(stage field, current string) (string, bool) {
-	target := stage.value
-	switch stage.key {
-	case "$out":
-	case "$merge":
-		if into, err := subFields(target); err == nil {
-			target = find(into, "into")
-		}
-	default:
-		return "", false
-	}
-	if fs, err := subFields(target); err == nil {
-		if db, ok := find(fs, "db").StringValueOK(); ok {
-			return db, true
-		}
-	}
-	return current, true
 }
 
 func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {

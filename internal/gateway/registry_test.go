@@ -101,34 +101,6 @@ func TestCursorKilledWhileItRunsStaysDead(t *testing.T) {
 	}
 }
 
-func TestPrivilegesOfRoles(t *testing.T) {
-	t.Parallel()
-	may := map[role][]privilege{
-		roleRoot:      {inspect, read, write, define, administer},
-		roleReadOnly:  {inspect, read},
-		roleReadWrite: {inspect, read, write, define},
-		roleDBAdmin:   {inspect, define, administer},
-		"unknown":     {},
-	}
-	for r, allowed := range may {
-		set := map[privilege]bool{handshake: true, userless: true}
-		for _, p := range allowed {
-			set[p] = true
-		}
-		for p := handshake; p <= administer; p++ {
-			if got := (grants{"d": r}).allow(p, "d"); got != set[p] {
-				t.Errorf("%s on d: privilege %d on d is %v", r, p, got)
-			}
-			if got := (grants{adminDatabase: r}).allow(p, "d"); got != set[p] {
-				t.Errorf("%s on admin: privilege %d on d is %v", r, p, got)
-			}
-			if got := (grants{"d": r}).allow(p, "e"); got != (p <= userless) {
-				t.Errorf("%s on d: privilege %d on e is %v", r, p, got)
-			}
-		}
-	}
-}
-
 func FuzzFields(f *testing.F) {
 	f.Add([]byte{2, 'p', 0, 99, 0, 0, 0, 0})
 	f.Add([]byte{3, 'a', 0, 5, 0, 0, 0, 0})
@@ -161,7 +133,7 @@ func FuzzFields(f *testing.F) {
 		_, _ = r.collection()
 		_, _ = indexSpec(r)
 		_, _ = payloadOf(r.fields)
-		_ = (&conn{}).admitPipeline(r)
+		_, _ = needsOf(commandTable(), commandTable()[r.command], r)
 		_, _ = decodeWriteErrors(doc)
 		_, _ = flatten(doc)
 		_, _ = withoutStorageEngine(doc)

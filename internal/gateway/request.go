@@ -82,6 +82,7 @@ func (r *request) read() {
 	}
 	r.fields = fs
 	r.command, r.target = fs[0].key, fs[0].value
+	r.invalid = checkUnique(r.command+".", fs)
 	for _, f := range fs[1:] {
 		r.readGeneric(f)
 	}

@@ -35,6 +35,9 @@ const (
 	APIVersionError                 Code = 322
 	MechanismUnavailable            Code = 334
 	UnsupportedOpQueryCommand       Code = 352
+	MaxSubPipelineDepthExceeded     Code = 232
+	StageWithManyFields             Code = 40323
+	UnrecognizedStage               Code = 40324
 	NotWritablePrimary              Code = 10107
 	BSONObjectTooLarge              Code = 10334
 	DuplicateKey                    Code = 11000
