@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
 	"tine/internal/api"
@@ -236,13 +239,20 @@ func (u *up) startAPI(ctx context.Context) error {
 		Ports: ports, HistoryWindow: u.opts.History.Window,
 	})
 	mux := http.NewServeMux()
-	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping})
-	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz"} {
+	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping, Metrics: u.metrics()})
+	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz", "/metrics"} {
 		mux.Handle(path, served)
 	}
 	mux.Handle("/", panel.New(panel.Config{Fleet: f, Auth: u.store, Log: u.log}))
 	u.api, err = listenAPI(ctx, u.opts.Listen, mux)
 	return err
+}
+
+// metrics are those of the clusters' gateways and of this process.
+func (u *up) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(u.gateway, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
 // portIsFree says whether nobody listens there.

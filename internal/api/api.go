@@ -25,7 +25,9 @@ type Config struct {
 	Log   *slog.Logger
 	// Ready says why the process cannot serve requests now, or nil; default: it always can.
 	Ready func(ctx context.Context) error
-	Clock func() time.Time // default: the system's
+	// Metrics answers GET /metrics to who has a token; nil: there is no such path.
+	Metrics http.Handler
+	Clock   func() time.Time // default: the system's
 	// HourlyLimit and MinuteLimit are how many requests a token may make; default 5000 and 250, DigitalOcean's. They do not hold
 	// for tokens with the scope admin.
 	HourlyLimit, MinuteLimit int
@@ -53,7 +55,11 @@ func New(cfg Config) http.Handler {
 		fleet: cfg.Fleet, auth: cfg.Auth, log: cfg.Log, ready: cfg.Ready, clock: cfg.Clock,
 		limits: newLimits(cfg.HourlyLimit, cfg.MinuteLimit, cfg.Clock),
 	}
-	return s.identify(s.routes())
+	routes := s.routes()
+	if cfg.Metrics != nil {
+		routes.Handle("/metrics", s.serveMetrics(cfg.Metrics))
+	}
+	return s.identify(routes)
 }
 
 // endpoint is what answers one method of one path.
@@ -62,7 +68,7 @@ type endpoint struct {
 	serve func(*http.Request) (response, error)
 }
 
-func (s *server) routes() http.Handler {
+func (s *server) routes() *http.ServeMux {
 	const databases, database = "/v2/databases", "/v2/databases/{id}"
 	mux := http.NewServeMux()
 	for path, methods := range map[string]map[string]endpoint{

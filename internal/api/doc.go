@@ -11,7 +11,7 @@
 //
 // # Ours
 //
-// What DigitalOcean's API does not have: GET /v2/databases/{id}/history, /v2/tokens, /healthz, /readyz; the query parameters name and
+// What DigitalOcean's API does not have: GET /v2/databases/{id}/history, /v2/tokens, /healthz, /readyz, /metrics; the query parameters name and
 // include_destroying; the fields failure and forked_from of a database and message of an event. A database that is being
 // destroyed is 404 without include_destroying=true, because clients take 404 for "destroyed"; its events stay readable.
 //

@@ -37,6 +37,7 @@ type cluster struct {
 	scram    *credentials
 	cursors  *cursors
 	replies  *replies
+	meter    *meter
 
 	cancel   context.CancelFunc // ends the commands that run
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
@@ -68,6 +69,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		refusals: make(chan struct{}, maxRefusals),
 		restarts: make(chan struct{}, 1),
 	}
+	c.meter = newMeter(c.commands)
 	c.scram = newCredentials(c.node)
 	c.mu.conns = map[*conn]struct{}{}
 	return c

@@ -52,6 +52,7 @@ type conn struct {
 	first  bool // no message has come yet
 	auth   *authentication
 	user   string // "" before log-in
+	app    string // what the client calls itself, "" if it does not
 	grants grants
 
 	running running // what others may see of the command that runs
@@ -175,12 +176,11 @@ func (c *conn) answer(ctx context.Context, frame wire.Frame) error {
 
 // run is dispatch with errors as replies.
 func (c *conn) run(ctx context.Context, req *request) bsoncore.Document {
-	reply, err := c.dispatch(ctx, req)
-	if err == nil {
+	reply, me := c.observed(ctx, req)
+	if me == nil {
 		return reply
 	}
-	me := mongoerr.From(err)
-	if me.Code == mongoerr.InternalError || errors.Is(err, errUnavailable) {
+	if me.Code == mongoerr.InternalError || errors.Is(me, errUnavailable) {
 		c.log.Warn("command failed", slog.String("command", req.command), slog.String("cause", cause(me)))
 	}
 	return me.Document()

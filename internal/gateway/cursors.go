@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tine/internal/gateway/mongoerr"
@@ -32,6 +33,8 @@ type cursor struct {
 type cursors struct {
 	clock func() time.Time
 	limit int
+
+	opened, timedOut atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -69,6 +72,7 @@ func (c *cursors) add(cur *cursor) error {
 	}
 	cur.lastUse = c.clock()
 	c.mu.open[cur.id] = cur
+	c.opened.Add(1)
 	return nil
 }
 
@@ -140,6 +144,7 @@ func (c *cursors) expireLocked() {
 	for id, cur := range c.mu.open {
 		if !cur.busy && c.isIdleLocked(cur) {
 			delete(c.mu.open, id)
+			c.timedOut.Add(1)
 		}
 	}
 }

@@ -47,6 +47,7 @@ func isHello(name string) bool { return name == "hello" || name == "isMaster" ||
 
 // hello presents the cluster as a replica set of one: drivers use sessions and retryable writes with replica sets only.
 func hello(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
+	c.introduce(r)
 	cl := c.cluster
 	now := cl.clock()
 	primary := "isWritablePrimary"

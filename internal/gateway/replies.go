@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
@@ -24,6 +25,8 @@ const (
 type replies struct {
 	maxSessions int
 	maxBytes    int
+
+	replayed atomic.Int64 // writes that were answered from here
 
 	mu struct {
 		sync.Mutex
@@ -73,6 +76,7 @@ func (r *replies) once(
 		case <-w.done:
 		}
 		if w.kept {
+			r.replayed.Add(1)
 			return w.reply, w.err
 		}
 	}

@@ -21,6 +21,8 @@ type Cluster struct {
 	Version        string // compatibility level: "6", "7" or "8"
 	SocketDir      string // where the node's socket is
 	MaxConnections int    // clients at a time; 0 means no limit
+	// SlowOperation is how long a command takes before it is logged. Default 100 ms; a nanosecond logs all.
+	SlowOperation time.Duration
 }
 
 // Config configures a Server. The zero value of every field has a default.
