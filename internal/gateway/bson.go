@@ -134,9 +134,12 @@ func asInt64(v bsoncore.Value) (int64, bool) {
 	}
 }
 
+// emptyDocument is the size of {} and of [].
+const emptyDocument = 5
+
 // isEmptyDocument reports whether v is {}.
 func isEmptyDocument(v bsoncore.Value) bool {
-	return v.Type == bsoncore.TypeEmbeddedDocument && len(v.Data) == 5
+	return v.Type == bsoncore.TypeEmbeddedDocument && len(v.Data) == emptyDocument
 }
 
 // build makes a document of fields as they are, but for those named in drop, and of what more appends.

@@ -89,6 +89,7 @@ func commandTable() map[string]command {
 		"aggregate":   {privilege: read, needs: aggregateNeeds, run: aggregate},
 		"count":       {privilege: read, run: count},
 		"distinct":    {privilege: read, run: distinct},
+		"explain":     {privilege: userless, needs: explainNeeds, run: explainCommand},
 		"getMore":     {privilege: read, needs: cursorNeeds, run: getMore}, // the cursor also has an owner
 		"killCursors": {privilege: userless, run: killCursors},             // the same
 

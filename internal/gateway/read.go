@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
+	"tine/internal/gateway/explain"
 	"tine/internal/gateway/mongoerr"
 )
 
@@ -66,7 +67,7 @@ func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 
 func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if isTrue(r.field("explain")) { // the engine ignores it and runs the pipeline
-		return nil, mongoerr.New(mongoerr.CommandNotSupported, "explain is not supported yet")
+		return c.explain(ctx, r, explain.QueryPlanner)
 	}
 	stages, err := subFields(r.field("pipeline"))
 	if err == nil && len(stages) > 0 && startsWith(stages[0], "$currentOp") {
@@ -165,13 +166,17 @@ func count(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) 
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
-	spec := r.spec()
-	if q := r.field("query"); !has(q) || q.Type == bsoncore.TypeNull || isEmptyDocument(q) {
-		spec = r.specWith(func(dst []byte) []byte {
-			return bsoncore.BuildDocumentElement(dst, "query", bsoncore.AppendStringElement(nil, "$comment", "exact"))
-		}, "query")
+	return c.document(ctx, r, sqlCount, countSpec(r))
+}
+
+// countSpec is the command with a filter in any case.
+func countSpec(r *request) bsoncore.Document {
+	if q := r.field("query"); has(q) && !isEmptyDocument(q) {
+		return r.spec()
 	}
-	return c.document(ctx, r, sqlCount, spec)
+	return r.specWith(func(dst []byte) []byte {
+		return bsoncore.BuildDocumentElement(dst, "query", bsoncore.AppendStringElement(nil, "$comment", "exact"))
+	}, "query")
 }
 
 func distinct(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {

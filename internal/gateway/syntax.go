@@ -232,7 +232,7 @@ func asksForNothing(v bsoncore.Value) bool {
 	case bsoncore.TypeBoolean, bsoncore.TypeInt32, bsoncore.TypeInt64, bsoncore.TypeDouble:
 		return !isTrue(v)
 	case bsoncore.TypeEmbeddedDocument, bsoncore.TypeArray:
-		return len(v.Data) == 5
+		return len(v.Data) == emptyDocument
 	default:
 		return false
 	}
