@@ -194,7 +194,7 @@ func saslContinue(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 	}
 	answer, err := a.conversation.Step(payload)
 	if err != nil || !a.conversation.Valid() || !a.known {
-		return nil, a.failure()
+		return nil, c.loginFailed(ctx, a.failure())
 	}
 	if err := c.loggedIn(ctx, a.conversation.Username()); err != nil {
 		return nil, err

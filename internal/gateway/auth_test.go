@@ -191,7 +191,7 @@ func TestHelloPresentsTheVersion(t *testing.T) {
 
 func TestConnectionLimitIsSaidInWords(t *testing.T) {
 	t.Parallel()
-	g := open(t, func(c *gateway.Cluster) { c.MaxConnections = 1 })
+	g := open(t, func(c *gateway.Cluster) { c.Settings.MaxConnections = 1 })
 	hello := bson.D{{Key: "hello", Value: 1}, {Key: "$db", Value: "admin"}}
 	first := g.dial(t)
 	first.command(t, hello)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tine/internal/gateway/mongoerr"
 	"tine/internal/gateway/wire"
 )
 
@@ -18,8 +18,6 @@ const (
 	cursorSweep = time.Minute
 	// acceptPause is how long the listener rests after an error such as too many open files.
 	acceptPause = 100 * time.Millisecond
-	// maxRefusals is how many connections over the limit are told so at a time; more are just closed.
-	maxRefusals = 16
 )
 
 // cluster serves one cluster.
@@ -31,6 +29,16 @@ type cluster struct {
 	clock    func() time.Time
 	listener net.Listener
 	started  time.Time
+
+	tls       *tls.Config // nil: everybody speaks plain text
+	plaintext bool        // clients on this machine may, too
+	times     Times
+	codecs    *wire.Codecs
+	buffers   *sync.Pool
+	current   atomic.Pointer[Settings]
+	topology  *topology
+	stats     stats
+	penalties *penalties
 
 	commands map[string]command
 	node     *node
@@ -55,23 +63,30 @@ type cluster struct {
 
 func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listener, n *node) *cluster {
 	c := &cluster{
-		spec:     spec,
-		version:  v,
-		host:     host,
-		log:      cfg.Log.With(slog.String("cluster_id", spec.ID)),
-		clock:    cfg.Clock,
-		listener: ln,
-		started:  cfg.Clock(),
-		commands: knownCommands(v),
-		node:     n,
-		cursors:  newCursors(cfg.Clock, maxCursors),
-		replies:  newReplies(maxSessions, maxReplyBytes),
-		refusals: make(chan struct{}, maxRefusals),
-		restarts: make(chan struct{}, 1),
+		spec:      spec,
+		version:   v,
+		host:      host,
+		log:       cfg.Log.With(slog.String("cluster_id", spec.ID)),
+		clock:     cfg.Clock,
+		listener:  ln,
+		started:   cfg.Clock(),
+		tls:       cfg.TLS,
+		plaintext: cfg.Plaintext,
+		times:     cfg.Times,
+		penalties: newPenalties(cfg.Clock),
+		commands:  knownCommands(v),
+		node:      n,
+		cursors:   newCursors(cfg.Clock, maxCursors),
+		replies:   newReplies(maxSessions, maxReplyBytes),
+		refusals:  make(chan struct{}, maxRefusals),
+		restarts:  make(chan struct{}, 1),
 	}
 	c.meter = newMeter(c.commands)
 	c.scram = newCredentials(c.node)
 	c.mu.conns = map[*conn]struct{}{}
+	settings := spec.Settings.withDefaults(host)
+	c.current.Store(settings)
+	c.topology = newTopology(settings.Topology)
 	return c
 }
 
@@ -144,68 +159,8 @@ func (c *cluster) accept(ctx context.Context) {
 			pause(ctx, acceptPause)
 			continue
 		}
-		c.admit(ctx, nc)
+		c.admit(ctx, newConn(c, nc))
 	}
-}
-
-// admit serves a new connection, or refuses it if the cluster has as many as it may.
-func (c *cluster) admit(ctx context.Context, nc net.Conn) {
-	conn := newConn(c, nc, c.lastID.Add(1))
-	if !c.add(conn) {
-		c.refuse(ctx, nc)
-		return
-	}
-	c.wg.Go(func() {
-		defer c.forget(conn)
-		conn.serve(ctx)
-	})
-}
-
-func (c *cluster) add(conn *conn) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mu.closing || c.spec.MaxConnections > 0 && len(c.mu.conns) >= c.spec.MaxConnections {
-		return false
-	}
-	c.mu.conns[conn] = struct{}{}
-	return true
-}
-
-func (c *cluster) forget(conn *conn) {
-	c.mu.Lock()
-	delete(c.mu.conns, conn)
-	c.mu.Unlock()
-	close(conn.done)
-}
-
-func (c *cluster) connections() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.mu.conns)
-}
-
-// refuse answers the first message of a connection over the limit with the reason, so that the user can read it in the driver's
-// error instead of "connection reset". A few at a time: whoever floods gets a closed connection.
-func (c *cluster) refuse(ctx context.Context, nc net.Conn) {
-	select {
-	case c.refusals <- struct{}{}:
-	default:
-		_ = nc.Close()
-		return
-	}
-	c.wg.Go(func() {
-		defer func() { <-c.refusals }()
-		defer func() { _ = nc.Close() }()
-		defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
-		_ = nc.SetDeadline(time.Now().Add(refusalTimeout))
-		frame, err := wire.ReadFrame(nc, preAuthMessage)
-		if err != nil {
-			return
-		}
-		limit := mongoerr.New(mongoerr.IngressConnectionLimitReached,
-			"the cluster has as many connections as its plan allows (%d)", c.spec.MaxConnections)
-		_ = writeReply(nc, frame, limit.Document())
-	})
 }
 
 // restarted drops what belongs to the node's old process.

@@ -102,7 +102,19 @@ func (c *calls) cumulative() (buckets map[float64]uint64, total uint64) {
 
 func (s series) connections(c *cluster) {
 	s.gauge("connections_open", "Connections of clients.", c.connections())
-	s.gauge("connections_limit", "Connections that the cluster may have; 0 means any number.", c.spec.MaxConnections)
+	s.gauge("connections_limit", "Connections that the cluster may have; 0 means any number.", c.settings().MaxConnections)
+	s.counter("connections_accepted_total", "Connections that were served.", c.stats.accepted.Load())
+	s.counter("failed_logins_total", "Log-ins that failed.", c.stats.failedLogins.Load())
+	s.counter("tls_handshakes_failed_total", "TLS handshakes that came to nothing.", c.stats.handshakeFailures.Load())
+	s.counter("received_bytes_total", "Bytes of messages that came in, as they came.", c.stats.bytesIn.Load())
+	s.counter("sent_bytes_total", "Bytes of messages that went out, as they went.", c.stats.bytesOut.Load())
+	refused := s.desc("connections_refused_total", "Connections that were closed before or instead of being served, by the reason.", "reason")
+	for reason, n := range map[string]int64{
+		"limit": c.stats.refused.Load(), "made_room": c.stats.evicted.Load(),
+		"untrusted": c.stats.untrusted.Load(), "plaintext": c.stats.plaintext.Load(),
+	} {
+		s.send(prometheus.CounterValue, refused, float64(n), reason)
+	}
 }
 
 // backends sends the connections to PostgreSQL by whose rights they have.

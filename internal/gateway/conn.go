@@ -1,59 +1,54 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
-	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
 
 	"tine/internal/gateway/mongoerr"
 	"tine/internal/gateway/wire"
 )
 
-const (
-	// firstMessageTimeout is for a new connection's first message, from its first byte to its last.
-	firstMessageTimeout = 10 * time.Second
-	// idleTimeout closes connections that have not logged in and say nothing. Drivers' monitors never log in, and
-	// say hello every 10 s unless told otherwise.
-	idleTimeout = 10 * time.Minute
-	// messageTimeout is for the rest of a message once its first byte is there; a message of 48 MB over a slow line
-	// takes its time, and who has logged in is not suspect.
-	messageTimeout = 5 * time.Minute
-	// writeTimeout ends connections whose client no longer reads.
-	writeTimeout = 5 * time.Minute
-	// refusalTimeout is for telling a connection over the limit so.
-	refusalTimeout = 2 * time.Second
+// preAuthMessage is the size of the largest message before log-in: no handshake comes near.
+const preAuthMessage = 64 << 10
 
-	// preAuthMessage is the size of the largest message before log-in: no handshake comes near.
-	preAuthMessage = 64 << 10
-	// readBuffer is small because there may be thousands of idle connections; large messages bypass it.
-	readBuffer = 4 << 10
+// How far a connection has come.
+const (
+	stageNew    int32 = iota // nothing has been said
+	stageSpoken              // it has said something; drivers' monitors never go further
+	stageLoggedIn
 )
 
-// conn is a client's connection. But for close and done, it belongs to the goroutine that serves it.
+// conn is a client's connection. But for close, done and stage, it belongs to the goroutine that serves it.
 type conn struct {
 	cluster *cluster
 	id      int32
-	net     net.Conn
-	reader  *bufio.Reader
+	net     net.Conn // the socket, for addresses, deadlines and the end
+	stream  net.Conn // what is spoken on: net, or TLS on it
+	reader  *reader
+	remote  netip.Addr
 	log     *slog.Logger
 	done    chan struct{} // closed when it is no longer served
+	stage   atomic.Int32
 
-	first  bool // no message has come yet
-	auth   *authentication
-	user   string // "" before log-in
-	app    string // what the client calls itself, "" if it does not
-	grants grants
+	auth        *authentication
+	user        string // "" before log-in
+	app         string // what the client calls itself, "" if it does not
+	grants      grants
+	compressors []wire.Compressor // that hello agreed on
+	presented   int64             // version of the topology that the latest hello showed
 
 	running running // what others may see of the command that runs
 
@@ -63,16 +58,27 @@ type conn struct {
 	}
 }
 
-func newConn(c *cluster, nc net.Conn, id int32) *conn {
+func newConn(c *cluster, nc net.Conn) *conn {
+	id := c.lastID.Add(1)
 	return &conn{
 		cluster: c,
 		id:      id,
-		net:     nc,
-		reader:  bufio.NewReaderSize(nc, readBuffer),
 		log:     c.log.With(slog.Int("connection_id", int(id))),
+		net:     nc,
+		stream:  nc,
+		reader:  newReader(nc, c.buffers),
+		remote:  addressOf(nc),
 		done:    make(chan struct{}),
-		first:   true,
 	}
+}
+
+// addressOf is where a connection comes from. An IPv4 address is one, however the listener writes it.
+func addressOf(nc net.Conn) netip.Addr {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // close ends the connection, at once if now is set or it is idle, else when its command has been answered.
@@ -93,60 +99,105 @@ func (c *conn) setBusy(busy bool) bool {
 	return !c.mu.closing
 }
 
-// serve runs commands until the connection ends. What it reads comes from strangers: should a document still find a
-// way to make us panic, that connection ends and nobody else's.
-func (c *conn) serve(ctx context.Context) {
-	defer func() { _ = c.net.Close() }()
+// serve runs commands until the connection ends, and then returns true. It returns false when the connection has become idle: then
+// it is to be called again on another goroutine, whose stack is small. What it reads comes from strangers: should a document still
+// find a way to make us panic, that connection ends and nobody else's.
+func (c *conn) serve(ctx context.Context) (ended bool) {
+	ended = true
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("command panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
+		if ended {
+			_ = c.stream.Close()
+		}
 	}()
-	for {
-		frame, err := c.read()
-		if err != nil {
-			c.logEnd(err)
-			return
+	var err error
+	for worked := false; err == nil; worked = true {
+		var frame wire.Frame
+		frame, err = c.read(worked)
+		if errors.Is(err, errIdle) {
+			return false
 		}
-		if !c.setBusy(true) {
-			return
-		}
-		err = c.answer(ctx, frame)
-		if !c.setBusy(false) || err != nil {
-			c.logEnd(err)
-			return
+		if err == nil {
+			err = c.work(ctx, frame)
 		}
 	}
+	c.logEnd(err)
+	return true
+}
+
+// errClosing ends a connection that is to be closed after the command that ran.
+var errClosing = errors.New("the connection is closed after its command")
+
+// work answers one message.
+func (c *conn) work(ctx context.Context, frame wire.Frame) error {
+	if !c.setBusy(true) {
+		return errClosing
+	}
+	err := c.answer(ctx, frame)
+	if goOn := c.setBusy(false); err == nil && !goOn {
+		return errClosing
+	}
+	if c.user != "" {
+		c.stage.Store(stageLoggedIn)
+	} else {
+		c.stage.Store(stageSpoken)
+	}
+	return err
 }
 
 // logEnd logs why a connection ended, unless that is how connections end.
 func (c *conn) logEnd(err error) {
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errClosing) {
 		return
 	}
 	c.log.Debug("connection ended", slog.Any("error", err))
 }
 
-// read waits for the next message. Before log-in little is taken, and not for long.
-func (c *conn) read() (wire.Frame, error) {
-	limit, idle, rest := preAuthMessage, idleTimeout, firstMessageTimeout
-	switch {
-	case c.user != "":
-		limit, idle, rest = wire.MaxMessage, 0, messageTimeout
-	case c.first:
-		idle = firstMessageTimeout
+// errIdle says that nothing has come for a while and that the connection is well.
+var errIdle = errors.New("the connection is idle")
+
+// read waits for the next message. Before log-in little is taken, and not for long. If yield is set it returns errIdle when nothing
+// comes soon.
+func (c *conn) read(yield bool) (wire.Frame, error) {
+	limit, idle, rest := c.allowance()
+	wait := idle
+	if yield && (wait == 0 || wait > c.cluster.times.Yield) {
+		wait = c.cluster.times.Yield
 	}
-	if err := c.setReadDeadline(idle); err != nil { // also lifts the one that ended a watch
+	if err := c.setReadDeadline(wait); err != nil { // also lifts the one that ended a watch
 		return wire.Frame{}, err
 	}
-	if _, err := c.reader.Peek(1); err != nil {
+	if err := c.reader.await(); err != nil {
+		if isTimeout(err) && wait != idle {
+			err = errIdle
+		}
 		return wire.Frame{}, err
 	}
 	if err := c.setReadDeadline(rest); err != nil {
 		return wire.Frame{}, err
 	}
-	c.first = false
-	return wire.ReadFrame(c.reader, limit)
+	frame, err := wire.ReadFrame(c.reader, limit)
+	if err != nil {
+		return wire.Frame{}, err
+	}
+	c.cluster.stats.messages.Add(1)
+	c.cluster.stats.bytesIn.Add(int64(frame.Size()))
+	return c.cluster.codecs.Decompress(frame, limit, c.compressors)
+}
+
+// allowance is how large the next message may be, how long it may be waited for, and how long it may take from its first byte on.
+func (c *conn) allowance() (limit int, idle, rest time.Duration) {
+	times := c.cluster.times
+	switch {
+	case c.user != "":
+		return wire.MaxMessage, 0, times.Message
+	case c.stage.Load() == stageNew:
+		return preAuthMessage, times.First, times.First
+	default:
+		return preAuthMessage, times.Idle, times.First
+	}
 }
 
 // setReadDeadline lets reads fail after d; 0 means never.
@@ -158,20 +209,48 @@ func (c *conn) setReadDeadline(d time.Duration) error {
 	return c.net.SetReadDeadline(t)
 }
 
-// answer runs the command in a message and writes the reply. An error ends the connection.
+// answer runs the command in a message and writes the reply, or the replies. An error ends the connection.
 func (c *conn) answer(ctx context.Context, frame wire.Frame) error {
-	req, err := parseRequest(frame)
-	if err != nil {
-		return err
+	reply := wire.Reply{To: frame.RequestID, Legacy: frame.IsQuery(), Compressor: frame.Compressor}
+	for repeated := false; ; repeated = true {
+		req, err := parseRequest(frame)
+		if err != nil {
+			return err
+		}
+		req.repeated = repeated
+		reply.Document = c.run(ctx, req)
+		if req.moreToCome {
+			return nil
+		}
+		if !compressible(req.command) {
+			reply.Compressor = wire.Uncompressed
+		}
+		reply.MoreToCome = req.exhaust && streams(req, reply.Document)
+		if reply.To, err = c.send(reply); err != nil || !reply.MoreToCome {
+			return err
+		}
+		if !c.mayStream() {
+			return errClosing
+		}
 	}
-	reply := c.run(ctx, req)
-	if req.moreToCome {
-		return nil
+}
+
+// mayStream reports whether the connection is not about to be closed.
+func (c *conn) mayStream() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.mu.closing
+}
+
+// send writes a reply and returns its number. It returns when the client has taken it, but for what the kernel buffers, so
+// that a client that reads slowly has one reply in our memory.
+func (c *conn) send(reply wire.Reply) (int32, error) {
+	if err := c.net.SetWriteDeadline(time.Now().Add(c.cluster.times.Write)); err != nil {
+		return 0, err
 	}
-	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	return writeReply(c.net, frame, reply)
+	id, n, err := c.cluster.codecs.Write(c.stream, reply)
+	c.cluster.stats.bytesOut.Add(int64(n))
+	return id, err
 }
 
 // run is dispatch with errors as replies.
@@ -183,7 +262,7 @@ func (c *conn) run(ctx context.Context, req *request) bsoncore.Document {
 	if me.Code == mongoerr.InternalError || errors.Is(me, errUnavailable) {
 		c.log.Warn("command failed", slog.String("command", req.command), slog.String("cause", cause(me)))
 	}
-	return me.Document()
+	return c.cluster.topology.stamp(me)
 }
 
 // cause is what a log may say about an error: of PostgreSQL's errors the state and the place, because their texts may
@@ -198,13 +277,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// writeReply answers a message in the kind of message it came in.
-func writeReply(w io.Writer, to wire.Frame, doc bsoncore.Document) error {
-	if to.OpCode == wiremessage.OpQuery {
-		return wire.WriteReply(w, to.RequestID, doc)
-	}
-	if len(doc) > wire.MaxMessage {
-		return fmt.Errorf("reply of %d bytes is larger than a message may be", len(doc))
-	}
-	return wire.WriteMsg(w, to.RequestID, doc)
+// isTLS reports whether the connection is encrypted.
+func (c *conn) isTLS() bool {
+	_, ok := c.stream.(*tls.Conn)
+	return ok
 }

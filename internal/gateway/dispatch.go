@@ -62,6 +62,10 @@ func (c *conn) admit(r *request) (command, error) {
 	switch {
 	case r.inTxn:
 		return command{}, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "transactions are not supported yet")
+	case cmd.changes && !c.cluster.isPrimary():
+		return command{}, mongoerr.New(mongoerr.NotWritablePrimary, "not primary")
+	case cmd.reads() && !c.cluster.isPrimary() && !r.toleratesSecondary():
+		return command{}, mongoerr.New(mongoerr.NotPrimaryNoSecondaryOk, "not primary and the read preference does not allow a secondary")
 	case cmd.changes && isSystemDatabase(r.db):
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", r.db)
 	default:

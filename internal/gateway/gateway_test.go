@@ -31,7 +31,7 @@ func open(tb testing.TB, change func(*gateway.Cluster)) *gw {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(tb), MaxConnections: 500}
+	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(tb), Settings: gateway.Settings{MaxConnections: 500}}
 	if change != nil {
 		change(&cluster)
 	}

@@ -61,7 +61,7 @@ func serverStatus(_ context.Context, c *conn, _ *request) (bsoncore.Document, er
 	cl := c.cluster
 	now, open := cl.clock(), cl.connections()
 	connections := bson.D{{Key: "current", Value: int32(open)}}
-	if limit := cl.spec.MaxConnections; limit > 0 {
+	if limit := cl.settings().MaxConnections; limit > 0 {
 		connections = append(connections, bson.E{Key: "available", Value: int32(limit - open)})
 	}
 	connections = append(connections, bson.E{Key: "totalCreated", Value: cl.lastID.Load()})

@@ -26,6 +26,8 @@ type request struct {
 	sequences  []wire.Sequence
 	legacy     bool // came as OP_QUERY
 	moreToCome bool // wants no reply
+	exhaust    bool // takes more than one reply
+	repeated   bool // the client did not send it again: it is the next round of one with exhaust
 
 	session   []byte // the lsid document, nil if there is none
 	txnNumber int64
@@ -49,7 +51,7 @@ func parseRequest(frame wire.Frame) (*request, error) {
 		if err != nil {
 			return nil, err
 		}
-		req := &request{document: msg.Document, sequences: msg.Sequences, moreToCome: msg.MoreToCome()}
+		req := &request{document: msg.Document, sequences: msg.Sequences, moreToCome: msg.MoreToCome(), exhaust: msg.ExhaustAllowed()}
 		req.read()
 		return req, nil
 	case wiremessage.OpQuery:

@@ -2,13 +2,17 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
+
+	"tine/internal/gateway/wire"
 )
 
 // ErrAlreadyOpen is returned by Open for a cluster that is being served.
@@ -16,13 +20,11 @@ var ErrAlreadyOpen = errors.New("cluster is already open")
 
 // Cluster is what the gateway must know of a cluster to serve it.
 type Cluster struct {
-	ID             string
-	Name           string // also the name of the replica set that hello presents
-	Version        string // compatibility level: "6", "7" or "8"
-	SocketDir      string // where the node's socket is
-	MaxConnections int    // clients at a time; 0 means no limit
-	// SlowOperation is how long a command takes before it is logged. Default 100 ms; a nanosecond logs all.
-	SlowOperation time.Duration
+	ID        string
+	Name      string   // also the name of the replica set that hello presents
+	Version   string   // compatibility level: "6", "7" or "8"
+	SocketDir string   // where the node's socket is
+	Settings  Settings // until Update
 }
 
 // Config configures a Server. The zero value of every field has a default.
@@ -30,11 +32,56 @@ type Config struct {
 	Log   *slog.Logger     // default: nothing is logged
 	Host  string           // host name that hello tells clients to connect to, without a port; default localhost
 	Clock func() time.Time // default time.Now
+
+	// TLS is spoken with clients who begin with it. Without it all speak plain text, which is for tests.
+	TLS *tls.Config
+	// Plaintext lets clients on this machine, and only those, do without TLS.
+	Plaintext bool
+	Times     Times
+}
+
+// Times are how long clients may take. The zero value of every field has a default.
+type Times struct {
+	// First is for a new connection's first byte, for its TLS handshake, and for its first message, each. Default 10 s.
+	First time.Duration
+	// Idle closes connections that have not logged in and say nothing. Drivers' monitors never log in, and say hello every 10 s
+	// unless told otherwise. Default 10 minutes.
+	Idle time.Duration
+	// Message is for the rest of a message once its first byte is there: a message of 48 MB over a slow line takes its
+	// time, and who has logged in is not suspect. Default 5 minutes.
+	Message time.Duration
+	// Write ends connections whose client no longer reads. Default 5 minutes.
+	Write time.Duration
+	// Refusal is for telling a connection why it is refused. Default 2 s.
+	Refusal time.Duration
+	// Yield is when a connection that says nothing gives up the memory that its last command took. Default 1 s.
+	Yield time.Duration
+}
+
+func (t Times) withDefaults() Times {
+	for _, field := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&t.First, 10 * time.Second},
+		{&t.Idle, 10 * time.Minute},
+		{&t.Message, 5 * time.Minute},
+		{&t.Write, 5 * time.Minute},
+		{&t.Refusal, 2 * time.Second},
+		{&t.Yield, time.Second},
+	} {
+		if *field.value == 0 {
+			*field.value = field.standard
+		}
+	}
+	return t
 }
 
 // Server serves clusters. Its methods may be called concurrently.
 type Server struct {
-	cfg Config
+	cfg     Config
+	codecs  func() (*wire.Codecs, error)
+	buffers *sync.Pool // of all connections' readers
 
 	mu       sync.Mutex
 	clusters map[string]*cluster // by ID
@@ -52,7 +99,14 @@ func NewServer(cfg Config) *Server {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Server{cfg: cfg, clusters: map[string]*cluster{}, prepared: map[string]*node{}}
+	cfg.Times = cfg.Times.withDefaults()
+	return &Server{
+		cfg:      cfg,
+		codecs:   sync.OnceValues(func() (*wire.Codecs, error) { return wire.NewCodecs(runtime.GOMAXPROCS(0)) }),
+		buffers:  newBuffers(),
+		clusters: map[string]*cluster{},
+		prepared: map[string]*node{},
+	}
 }
 
 // Open serves a cluster on ln until Close or Shutdown, which also close ln. It returns at once and does not need the node to be
@@ -67,6 +121,10 @@ func (s *Server) Open(ctx context.Context, spec Cluster, ln net.Listener) error 
 	if err != nil {
 		return fmt.Errorf("open cluster %s: %w", spec.ID, err)
 	}
+	codecs, err := s.codecs()
+	if err != nil {
+		return fmt.Errorf("open cluster %s: %w", spec.ID, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.clusters[spec.ID] != nil {
@@ -78,6 +136,7 @@ func (s *Server) Open(ctx context.Context, spec Cluster, ln net.Listener) error 
 		n = newNode(spec.SocketDir)
 	}
 	c := newCluster(s.cfg, spec, version, host, ln, n)
+	c.codecs, c.buffers = codecs, s.buffers
 	s.clusters[spec.ID] = c
 	c.start(context.WithoutCancel(ctx))
 	return nil
@@ -126,6 +185,17 @@ func (s *Server) Restarted(id string) {
 	s.mu.Unlock()
 	if c != nil {
 		c.restarted()
+	}
+}
+
+// Update puts a cluster's settings in force at once: connections from addresses that are no longer trusted are closed, and drivers that
+// watch the topology are told of a new one. A cluster that is not open is left alone.
+func (s *Server) Update(id string, settings Settings) {
+	s.mu.Lock()
+	c := s.clusters[id]
+	s.mu.Unlock()
+	if c != nil {
+		c.update(settings)
 	}
 }
 

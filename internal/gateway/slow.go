@@ -22,22 +22,11 @@ func (c *conn) observed(ctx context.Context, r *request) (bsoncore.Document, *mo
 	}
 	m := c.cluster.meter
 	m.observe(r.command, taken, failed)
-	if taken >= c.cluster.slowOperation() && !waits(r.command) {
+	if taken >= c.cluster.settings().SlowOperation && !waits(r.command) {
 		m.slow.Add(1)
 		c.logSlow(ctx, r, reply, taken, failed)
 	}
 	return reply, failed
-}
-
-// defaultSlowOperation is MongoDB's, too.
-const defaultSlowOperation = 100 * time.Millisecond
-
-// slowOperation is how long an operation of the cluster takes before it is logged.
-func (c *cluster) slowOperation() time.Duration {
-	if c.spec.SlowOperation == 0 {
-		return defaultSlowOperation
-	}
-	return c.spec.SlowOperation
 }
 
 // longestApp is how many bytes an application may call itself by; MongoDB refuses longer names.

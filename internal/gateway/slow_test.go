@@ -54,7 +54,7 @@ func openLogged(t *testing.T) (*gw, *logged) {
 	s := gateway.NewServer(gateway.Config{
 		Host: "127.0.0.1", Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(t), SlowOperation: 1}
+	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(t), Settings: gateway.Settings{SlowOperation: 1}}
 	if err := s.Open(t.Context(), cluster, ln); err != nil {
 		t.Fatal(err)
 	}

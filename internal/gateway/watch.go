@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"os"
 	"time"
 )
 
@@ -20,13 +18,13 @@ func (c *conn) watched(ctx context.Context) (_ context.Context, stop func()) {
 	timer := time.AfterFunc(watchAfter, func() {
 		defer close(looked)
 		// Blocks until the next message, which then waits in the buffer, or the end.
-		if _, err := c.reader.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := c.reader.await(); err != nil && !isTimeout(err) {
 			cancel()
 		}
 	})
 	return ctx, func() {
 		if !timer.Stop() {
-			_ = c.net.SetReadDeadline(time.Unix(1, 0)) // wakes the Peek; read sets the deadline anew
+			_ = c.net.SetReadDeadline(past()) // wakes it; read sets the deadline anew
 			<-looked
 		}
 		cancel()

@@ -227,7 +227,7 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 func (h *Host) gatewayCluster(c store.Cluster) gateway.Cluster {
 	g := gateway.Cluster{ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c)}
 	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
-		g.MaxConnections = plan.MaxConnections
+		g.Settings.MaxConnections = plan.MaxConnections
 	}
 	return g
 }

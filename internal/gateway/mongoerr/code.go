@@ -240,6 +240,10 @@ func codeName(c Code) string {
 		return "ReauthenticationRequired"
 	case IngressConnectionLimitReached:
 		return "IngressRequestRateLimitExceeded"
+	case ClientDisconnect:
+		return "ClientDisconnect"
+	case NotPrimaryNoSecondaryOk:
+		return "NotPrimaryNoSecondaryOk"
 	case NotWritablePrimary:
 		return "NotWritablePrimary"
 	case BSONObjectTooLarge:

@@ -29,9 +29,18 @@ type Frame struct {
 	RequestID int32
 	OpCode    wiremessage.OpCode
 	Body      []byte // what follows the header
+	// Compressor is how the message came. OpCode and Body are those of the message inside once it is decompressed.
+	Compressor Compressor
 
 	header [headerLength]byte
+	size   int
 }
+
+// Size is how many bytes came.
+func (f Frame) Size() int { return f.size }
+
+// IsQuery reports whether the message is an OP_QUERY.
+func (f Frame) IsQuery() bool { return f.OpCode == wiremessage.OpQuery }
 
 // ReadFrame reads one message of at most limit bytes, header included. It returns io.EOF if the peer closed between
 // messages, and wraps ErrMalformed if what came is no message.
@@ -44,7 +53,7 @@ func ReadFrame(r io.Reader, limit int) (Frame, error) {
 	if length < headerLength || int64(length) > int64(limit) {
 		return Frame{}, fmt.Errorf("%w: length %d is not within %d and %d", ErrMalformed, length, headerLength, limit)
 	}
-	f.RequestID, f.OpCode = requestID, opCode
+	f.RequestID, f.OpCode, f.size = requestID, opCode, int(length)
 	body, err := readBody(r, int(length)-headerLength)
 	if err != nil {
 		return Frame{}, fmt.Errorf("read message body: %w", err)

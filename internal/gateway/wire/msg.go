@@ -28,6 +28,9 @@ type Msg struct {
 // MoreToCome reports whether the sender wants no answer.
 func (m Msg) MoreToCome() bool { return m.Flags&wiremessage.MoreToCome != 0 }
 
+// ExhaustAllowed reports whether the sender takes more than one answer.
+func (m Msg) ExhaustAllowed() bool { return m.Flags&wiremessage.ExhaustAllowed != 0 }
+
 // Sequence is a kind 1 section: documents one after the other, whose lengths add up exactly.
 type Sequence struct {
 	Identifier string

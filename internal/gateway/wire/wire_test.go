@@ -92,18 +92,46 @@ func TestAnnouncedBytesAreNotAllocated(t *testing.T) { //nolint:paralleltest // 
 	}
 }
 
+func codecs(tb testing.TB) *wire.Codecs {
+	tb.Helper()
+	c, err := wire.NewCodecs(1)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
 func TestRepliesReadBack(t *testing.T) {
 	t.Parallel()
+	c := codecs(t)
+	for _, by := range append(all, wire.Uncompressed) {
+		var buf bytes.Buffer
+		id, n, err := c.Write(&buf, wire.Reply{To: 5, Document: empty, Compressor: by, MoreToCome: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		length, number, to, _, _, _ := wiremessage.ReadHeader(buf.Bytes())
+		if int(length) != n || n != buf.Len() || number != id || to != 5 {
+			t.Errorf("%s: header is %v of %d bytes", by, buf.Bytes()[:16], n)
+		}
+		f, err := wire.ReadFrame(&buf, wire.MaxMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err = c.Decompress(f, wire.MaxMessage, all); err != nil || f.Compressor != by {
+			t.Fatalf("%s: decompressed %v, %v", by, f, err)
+		}
+		m, err := wire.ParseMsg(f)
+		if err != nil || !bytes.Equal(m.Document, empty) || !m.MoreToCome() {
+			t.Errorf("%s: read back %v, %v", by, m, err)
+		}
+	}
+}
+
+func TestLegacyRepliesReadBack(t *testing.T) {
+	t.Parallel()
 	var buf bytes.Buffer
-	if err := wire.WriteMsg(&buf, 5, empty); err != nil {
-		t.Fatal(err)
-	}
-	m, err := parse(buf.Bytes())
-	if err != nil || !bytes.Equal(m.Document, empty) {
-		t.Errorf("read back %v, %v", m, err)
-	}
-	buf.Reset()
-	if err := wire.WriteReply(&buf, 5, empty); err != nil {
+	if _, _, err := codecs(t).Write(&buf, wire.Reply{To: 5, Document: empty, Legacy: true}); err != nil {
 		t.Fatal(err)
 	}
 	length, _, to, op, rest, _ := wiremessage.ReadHeader(buf.Bytes())
