@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -275,10 +274,4 @@ func cause(err error) string {
 		return inner.Error()
 	}
 	return err.Error()
-}
-
-// isTLS reports whether the connection is encrypted.
-func (c *conn) isTLS() bool {
-	_, ok := c.stream.(*tls.Conn)
-	return ok
 }

@@ -26,17 +26,31 @@ type gw struct {
 // open starts a gateway. change may alter the cluster before.
 func open(tb testing.TB, change func(*gateway.Cluster)) *gw {
 	tb.Helper()
+	return openWith(tb, gateway.Config{}, change)
+}
+
+// openWith is open with a configuration.
+func openWith(tb testing.TB, cfg gateway.Config, change func(*gateway.Cluster)) *gw {
+	tb.Helper()
+	return openOn(tb, "127.0.0.1", cfg, change)
+}
+
+// openOn is openWith on an address of this machine.
+func openOn(tb testing.TB, host string, cfg gateway.Config, change func(*gateway.Cluster)) *gw {
+	tb.Helper()
 	var lc net.ListenConfig
-	ln, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	ln, err := lc.Listen(tb.Context(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(tb), Settings: gateway.Settings{MaxConnections: 500}}
+	cluster := gateway.Cluster{
+		ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(tb), Settings: gateway.Settings{MaxConnections: 500},
+	}
 	if change != nil {
 		change(&cluster)
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s := gateway.NewServer(gateway.Config{Host: "127.0.0.1", Log: log})
+	cfg.Host, cfg.Log = host, slog.New(slog.NewTextHandler(os.Stderr, nil))
+	s := gateway.NewServer(cfg)
 	if err := s.Open(tb.Context(), cluster, ln); err != nil {
 		tb.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
@@ -72,6 +73,36 @@ func (c *rawConn) reply(tb testing.TB) bsoncore.Document {
 		tb.Fatal(err)
 	}
 	return msg.Document
+}
+
+// logIn makes a connection doadmin's.
+func (c *rawConn) logIn(tb testing.TB) *rawConn {
+	tb.Helper()
+	if !c.tryLogIn(tb, "doadmin", password) {
+		tb.Fatal("log-in failed")
+	}
+	return c
+}
+
+// tryLogIn reports whether a user with that password may log in.
+func (c *rawConn) tryLogIn(tb testing.TB, user, pw string) bool {
+	tb.Helper()
+	conversation := must(scram.SHA256.NewClient(user, pw, ""))(tb).NewConversation()
+	reply := c.command(tb, bson.D{
+		{Key: "saslStart", Value: 1},
+		{Key: "mechanism", Value: "SCRAM-SHA-256"},
+		{Key: "payload", Value: bson.Binary{Data: []byte(must(conversation.Step(""))(tb))}},
+		{Key: "options", Value: bson.D{{Key: "skipEmptyExchange", Value: true}}},
+		{Key: "$db", Value: "admin"},
+	})
+	_, payload := reply.Lookup("payload").Binary()
+	reply = c.command(tb, bson.D{
+		{Key: "saslContinue", Value: 1},
+		{Key: "conversationId", Value: reply.Lookup("conversationId").Int32()},
+		{Key: "payload", Value: bson.Binary{Data: []byte(must(conversation.Step(string(payload)))(tb))}},
+		{Key: "$db", Value: "admin"},
+	})
+	return reply.Lookup("ok").Double() == 1
 }
 
 // wantClosed fails the test unless the server closes the connection without another byte.
