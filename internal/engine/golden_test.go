@@ -114,7 +114,7 @@ func TestGoldenVolumeIsWhatAClusterStartsFrom(t *testing.T) {
 		"SHOW listen_addresses": "",
 		"SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'postgres'":               "bC.UTF-8",
 		"SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension WHERE extname LIKE '%document%'": "documentdb documentdb_core documentdb_extended_rum",
-		"SELECT string_agg(command, ' ' ORDER BY command) FROM cron.job WHERE active":                        "CALL documentdb_api_internal.delete_expired_rows(); SELECT documentdb_api_internal.cursor_directory_cleanup();",
+		"SELECT string_agg(command, ' ' ORDER BY command) FROM cron.job WHERE active":                        "CALL documentdb_api_internal.delete_expired_rows();",
 		"SELECT role FROM tine.grants WHERE user_name = 'doadmin'":                                           "root",
 		"SELECT coalesce(tine.verifier('postgres'), 'none')":                                                 "none",
 	} {

@@ -224,13 +224,30 @@ func (c *conn) loggedIn(ctx context.Context, user string) error {
 	if err != nil {
 		return err
 	}
-	c.user, c.grants = user, g
+	if c.user == "" {
+		c.user = user
+		c.cluster.peers.arrive(c.peer())
+	}
+	c.grants = g
 	return nil
 }
 
-func logout(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
-	c.user, c.grants, c.auth = "", nil, nil
+func logout(ctx context.Context, c *conn, _ *request) (bsoncore.Document, error) {
+	c.leave(ctx)
 	return okReply()
+}
+
+// leave is the end of what the user did over this connection.
+func (c *conn) leave(ctx context.Context) {
+	if c.user == "" {
+		return
+	}
+	c.abandon(ctx)
+	who := c.peer()
+	if c.cluster.peers.leave(who) {
+		c.cluster.deleteFiles(ctx, c.cluster.cursors.killWhere(func(cur *cursor) bool { return cur.peer == who }))
+	}
+	c.user, c.grants, c.auth = "", nil, nil
 }
 
 func payloadOf(fs []field) (string, error) {

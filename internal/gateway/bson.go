@@ -74,6 +74,33 @@ func checkUnique(prefix string, fs []field) error {
 	return nil
 }
 
+// lookup returns the value of a top-level field of a document, the zero Value if there is none, without splitting all of it.
+func lookup(doc []byte, key string) (bsoncore.Value, error) {
+	rest, ok := documentBody(doc)
+	if !ok {
+		return bsoncore.Value{}, errBadBSON()
+	}
+	for len(rest) > 0 {
+		elem, after, ok := bsoncore.ReadElement(rest)
+		if !ok {
+			return bsoncore.Value{}, errBadBSON()
+		}
+		name, err := elem.KeyBytesErr()
+		if err != nil {
+			return bsoncore.Value{}, errBadBSON()
+		}
+		if string(name) == key {
+			value, err := elem.ValueErr()
+			if err != nil {
+				return bsoncore.Value{}, errBadBSON()
+			}
+			return value, nil
+		}
+		rest = after
+	}
+	return bsoncore.Value{}, nil
+}
+
 // documentBody is what stands between a document's length and its final zero.
 func documentBody(doc []byte) ([]byte, bool) {
 	length, rest, ok := bsoncore.ReadLength(doc)

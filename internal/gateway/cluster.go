@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// cursorSweep is how often idle cursors are looked for.
-	cursorSweep = time.Minute
+	// sweepInterval is how often idle cursors and sessions are looked for.
+	sweepInterval = time.Minute
 	// acceptPause is how long the listener rests after an error such as too many open files.
 	acceptPause = 100 * time.Millisecond
 )
@@ -44,8 +44,12 @@ type cluster struct {
 	node     *node
 	scram    *credentials
 	cursors  *cursors
-	replies  *replies
 	meter    *meter
+	sessions *sessions
+	peers    *peers
+	recorded atomic.Bool  // there may be records of numbered writes
+	replayed atomic.Int64 // numbered writes that were answered from their record
+	orphans  atomic.Bool  // there may be files that belong to no cursor
 
 	cancel   context.CancelFunc // ends the commands that run
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
@@ -53,6 +57,8 @@ type cluster struct {
 	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
 	lastID   atomic.Int32  // of connections
 	lastOp   atomic.Int32  // of operations
+
+	transactions transactionStats
 
 	mu struct {
 		sync.Mutex
@@ -77,12 +83,15 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		commands:  knownCommands(v),
 		node:      n,
 		cursors:   newCursors(cfg.Clock, maxCursors),
-		replies:   newReplies(maxSessions, maxReplyBytes),
+		peers:     newPeers(),
+		sessions:  newSessions(cfg.Clock, maxSessions),
 		refusals:  make(chan struct{}, maxRefusals),
 		restarts:  make(chan struct{}, 1),
 	}
 	c.meter = newMeter(c.commands)
 	c.scram = newCredentials(c.node)
+	c.recorded.Store(true)
+	c.orphans.Store(true)
 	c.mu.conns = map[*conn]struct{}{}
 	settings := spec.Settings.withDefaults(host)
 	c.current.Store(settings)
@@ -172,17 +181,22 @@ func (c *cluster) restarted() {
 	}
 }
 
-// sweep forgets idle cursors.
+// sweep ends what nobody uses any more.
 func (c *cluster) sweep(ctx context.Context) {
-	tick := time.NewTicker(cursorSweep)
+	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			c.cursors.expire() // the engine removes their files itself, after the same time
 		}
+		c.dispose(ctx, c.sessions.expire())
+		c.deleteFiles(ctx, c.cursors.expire())
+		if err := c.forgetRecords(ctx); err != nil {
+			c.log.DebugContext(ctx, "records of writes not removed", slog.String("cause", cause(err)))
+		}
+		c.deleteOrphans(ctx)
 	}
 }
 

@@ -58,7 +58,12 @@ func (s series) cluster(c *cluster) {
 	s.gauge("cursors_open", "Cursors that are open.", c.cursors.count())
 	s.counter("cursors_opened_total", "Cursors that were opened.", c.cursors.opened.Load())
 	s.counter("cursors_timed_out_total", "Cursors that were closed because nobody asked for more.", c.cursors.timedOut.Load())
-	s.counter("writes_replayed_total", "Numbered writes that came again and were answered with the reply of the first.", c.replies.replayed.Load())
+	s.counter("writes_replayed_total", "Numbered writes that came again and were answered with the reply of the first.", c.replayed.Load())
+	s.counter("transactions_started_total", "Multi-document transactions that were started.", c.transactions.started.Load())
+	s.counter("transactions_committed_total", "Transactions that were committed.", c.transactions.committed.Load())
+	s.counter("transactions_aborted_total", "Transactions that were aborted, for whatever reason.", c.transactions.aborted.Load())
+	s.counter("transactions_expired_total", "Transactions that were aborted because they had lived longer than they may.", c.transactions.expired.Load())
+	s.gauge("transactions_open", "Transactions that are open.", int(c.transactions.open()))
 	s.backends(c.node)
 }
 

@@ -19,6 +19,8 @@ type command struct {
 	retried   bool      // a write that drivers number and repeat
 	since     int32     // the level that has it first; 0 is all
 	hidden    bool      // not in listCommands
+	inTxn     bool      // may be part of a transaction
+	ends      bool      // ends a transaction
 	syntax    *syntax
 	run       handler
 }
@@ -72,31 +74,35 @@ func commandTable() map[string]command {
 		"whatsmyuri":       {privilege: handshake, run: whatsmyuri},
 		"endSessions":      {privilege: handshake, run: endSessions},
 
-		// sessions
-		"startSession":    {privilege: userless, run: startSession},
-		"refreshSessions": {privilege: userless, run: acknowledge},
-		"killSessions":    {privilege: userless, run: acknowledge},
+		// sessions and transactions
+		"commitTransaction":        {privilege: userless, ends: true, run: commitTransaction},
+		"abortTransaction":         {privilege: userless, ends: true, run: abortTransaction},
+		"startSession":             {privilege: userless, run: startSession},
+		"refreshSessions":          {privilege: userless, run: refreshSessions},
+		"killSessions":             {privilege: userless, run: endSessions}, // of the user's own
+		"killAllSessions":          {privilege: manage, run: killAllSessions},
+		"killAllSessionsByPattern": {privilege: manage, run: killAllSessionsByPattern},
 
 		// writes
-		"insert":        {privilege: write, changes: true, retried: true, run: insert},
-		"update":        {privilege: write, changes: true, retried: true, run: update},
-		"delete":        {privilege: write, changes: true, retried: true, run: remove},
-		"findAndModify": {privilege: write, changes: true, retried: true, run: findAndModify},
-		"findandmodify": {privilege: write, changes: true, retried: true, run: findAndModify},
+		"insert":        {privilege: write, inTxn: true, changes: true, retried: true, run: insert},
+		"update":        {privilege: write, inTxn: true, changes: true, retried: true, run: update},
+		"delete":        {privilege: write, inTxn: true, changes: true, retried: true, run: remove},
+		"findAndModify": {privilege: write, inTxn: true, changes: true, retried: true, run: findAndModify},
+		"findandmodify": {privilege: write, inTxn: true, changes: true, retried: true, run: findAndModify},
 
 		// reads and cursors
-		"find":        {privilege: read, run: findDocuments},
-		"aggregate":   {privilege: read, needs: aggregateNeeds, run: aggregate},
+		"find":        {privilege: read, inTxn: true, run: findDocuments},
+		"aggregate":   {privilege: read, inTxn: true, needs: aggregateNeeds, run: aggregate},
 		"count":       {privilege: read, run: count},
-		"distinct":    {privilege: read, run: distinct},
+		"distinct":    {privilege: read, inTxn: true, run: distinct},
 		"explain":     {privilege: userless, needs: explainNeeds, run: explainCommand},
-		"getMore":     {privilege: read, needs: cursorNeeds, run: getMore}, // the cursor also has an owner
-		"killCursors": {privilege: userless, run: killCursors},             // the same
+		"getMore":     {privilege: read, inTxn: true, needs: cursorNeeds, run: getMore}, // the cursor also has an owner
+		"killCursors": {privilege: userless, inTxn: true, run: killCursors},             // the same
 
 		// databases, collections and indexes
-		"create":          {privilege: define, needs: createNeeds, changes: true, run: create},
+		"create":          {privilege: define, inTxn: true, needs: createNeeds, changes: true, run: create},
 		"drop":            {privilege: define, changes: true, run: drop},
-		"createIndexes":   {privilege: define, changes: true, run: createIndexes},
+		"createIndexes":   {privilege: define, inTxn: true, changes: true, run: createIndexes},
 		"dropIndexes":     {privilege: define, changes: true, run: dropIndexes},
 		"deleteIndexes":   {privilege: define, changes: true, run: dropIndexes},
 		"dropDatabase":    {privilege: administer, changes: true, run: dropDatabase},

@@ -254,21 +254,6 @@ func TestUnsupportedIsSaidInWords(t *testing.T) {
 	}
 }
 
-func TestTransactionsAreRefused(t *testing.T) {
-	t.Parallel()
-	db := open(t, nil).database(t)
-	s := must(db.Client().StartSession())(t)
-	defer s.EndSession(t.Context())
-	if err := s.StartTransaction(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := db.Collection("c").InsertOne(mongo.NewSessionContext(t.Context(), s), bson.D{})
-	wantCode(t, err, 263)
-	if n := must(db.Collection("c").CountDocuments(t.Context(), bson.D{}))(t); n != 0 {
-		t.Errorf("%d documents were written", n)
-	}
-}
-
 func TestUnacknowledgedWritesHappen(t *testing.T) {
 	t.Parallel()
 	db := open(t, nil).database(t, options.Client().SetMaxPoolSize(1))

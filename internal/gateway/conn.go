@@ -42,6 +42,8 @@ type conn struct {
 	done    chan struct{} // closed when it is no longer served
 	stage   atomic.Int32
 
+	transactions transactionSet // that end with the connection
+
 	auth        *authentication
 	user        string // "" before log-in
 	app         string // what the client calls itself, "" if it does not
@@ -109,6 +111,7 @@ func (c *conn) serve(ctx context.Context) (ended bool) {
 		}
 		if ended {
 			_ = c.stream.Close()
+			c.leave(ctx)
 		}
 	}()
 	var err error

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// cursorIdle is how long a cursor lives without a getMore. The engine deletes its files after the same time.
+	// cursorIdle is how long a cursor lives without a getMore. See cursors_files.go for what the engine keeps of it.
 	cursorIdle = 10 * time.Minute
 	// maxCursors is how many cursors a cluster may have open. The engine has room for 5,000 files.
 	maxCursors = 4_500
@@ -22,7 +22,10 @@ type cursor struct {
 	id        int64
 	user      string
 	db        string
-	namespace string // as in the replies: database and collection
+	namespace string     // as in the replies: database and collection
+	session   sessionKey // the zero value if the client named none
+	peer      peer       // whose last connection takes the cursor with it
+	noTimeout bool       // lives as long as its session, without one as long as its client
 
 	continuation []byte // what the engine needs to go on; it changes with each page
 	lastUse      time.Time
@@ -65,9 +68,6 @@ func (c *cursors) add(cur *cursor) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.mu.open) >= c.limit {
-		c.expireLocked()
-	}
-	if len(c.mu.open) >= c.limit {
 		return mongoerr.New(mongoerr.ExceededMemoryLimit, "the cluster has %d open cursors, which is as many as it may; close some", c.limit)
 	}
 	cur.lastUse = c.clock()
@@ -76,8 +76,10 @@ func (c *cursors) add(cur *cursor) error {
 	return nil
 }
 
-// take gives a cursor to a getMore of its owner, until give or drop.
-func (c *cursors) take(id int64, user, namespace string) (*cursor, error) {
+func (c *cursors) isFull() bool { return c.count() >= c.limit }
+
+// take gives a cursor to a getMore of its owner, until give or drop. session is that of the getMore.
+func (c *cursors) take(id int64, user, namespace string, session sessionKey) (*cursor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cur := c.mu.open[id]
@@ -89,6 +91,8 @@ func (c *cursors) take(id int64, user, namespace string) (*cursor, error) {
 	case cur.namespace != namespace:
 		return nil, mongoerr.New(mongoerr.Unauthorized,
 			"Requested getMore on namespace '%s', but cursor belongs to a different namespace", namespace)
+	case cur.session != session:
+		return nil, mongoerr.New(mongoerr.CursorOfOtherSession, "Cannot run getMore on cursor %d, which was created in another session", id)
 	case cur.busy:
 		return nil, mongoerr.New(mongoerr.CursorInUse, "cursor id %d is already in use", id)
 	}
@@ -133,23 +137,47 @@ func (c *cursors) kill(id int64, user, namespace string) bool {
 	return true
 }
 
-// expire forgets the cursors that have been idle too long.
-func (c *cursors) expire() {
+// killWhere ends the cursors for which which says so, and returns their numbers. Getmores that run are not disturbed.
+func (c *cursors) killWhere(which func(*cursor) bool) []int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.expireLocked()
+	return c.killWhereLocked(which)
 }
 
-func (c *cursors) expireLocked() {
+func (c *cursors) killWhereLocked(which func(*cursor) bool) []int64 {
+	var killed []int64
 	for id, cur := range c.mu.open {
-		if !cur.busy && c.isIdleLocked(cur) {
+		if which(cur) {
 			delete(c.mu.open, id)
-			c.timedOut.Add(1)
+			killed = append(killed, id)
 		}
 	}
+	return killed
 }
 
-func (c *cursors) isIdleLocked(cur *cursor) bool { return c.clock().Sub(cur.lastUse) >= cursorIdle }
+// expire ends the cursors that have been idle too long, and returns their numbers.
+func (c *cursors) expire() []int64 {
+	killed := c.killWhere(c.isExpired)
+	c.timedOut.Add(int64(len(killed)))
+	return killed
+}
+
+func (c *cursors) isExpired(cur *cursor) bool { return !cur.busy && c.isIdleLocked(cur) }
+
+func (c *cursors) isIdleLocked(cur *cursor) bool {
+	return !cur.noTimeout && c.clock().Sub(cur.lastUse) >= cursorIdle
+}
+
+// longestIdle is for how long the cursor has not been used that was used longest ago.
+func (c *cursors) longestIdle() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var longest time.Duration
+	for _, cur := range c.mu.open {
+		longest = max(longest, c.clock().Sub(cur.lastUse))
+	}
+	return longest
+}
 
 func (c *cursors) count() int {
 	c.mu.Lock()

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
@@ -14,6 +13,12 @@ func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, err
 	cmd, err := c.admit(r)
 	if err != nil {
 		return nil, err
+	}
+	if r.hasSession && c.user != "" {
+		if r.session, err = c.cluster.sessions.use(sessionKey{user: c.user, id: r.sessionID}); err != nil {
+			return nil, err
+		}
+		defer c.cluster.sessions.done(r.session)
 	}
 	if cmd.privilege == handshake {
 		return cmd.run(ctx, c, r)
@@ -31,7 +36,14 @@ func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, err
 
 // perform runs a command that is listed among the operations that run.
 func (c *conn) perform(ctx context.Context, cmd command, r *request) (bsoncore.Document, error) {
-	if cmd.retried && r.hasTxn && r.session != nil {
+	switch {
+	case r.inTxn:
+		return c.inTransaction(ctx, cmd, r)
+	case r.hasTxn && !cmd.retried:
+		return nil, mongoerr.New(mongoerr.NotARetryableWrite,
+			"txnNumber may only be provided for multi-document transactions and retryable write commands. "+
+				"autocommit:false was not provided, and %s is not a retryable write command.", r.command)
+	case r.hasTxn && r.session != nil:
 		return c.once(ctx, cmd, r)
 	}
 	if !cmd.changes {
@@ -60,8 +72,8 @@ func (c *conn) admit(r *request) (command, error) {
 		return command{}, err
 	}
 	switch {
-	case r.inTxn:
-		return command{}, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "transactions are not supported yet")
+	case r.startTxn && !r.inTxn:
+		return command{}, mongoerr.New(mongoerr.InvalidOptions, "'startTransaction' needs 'autocommit: false'")
 	case cmd.changes && !c.cluster.isPrimary():
 		return command{}, mongoerr.New(mongoerr.NotWritablePrimary, "not primary")
 	case cmd.reads() && !c.cluster.isPrimary() && !r.toleratesSecondary():
@@ -86,12 +98,4 @@ func isSystemDatabase(db string) bool {
 	default:
 		return false
 	}
-}
-
-// once runs a numbered write, or answers its repetition with the reply that the first one had.
-func (c *conn) once(ctx context.Context, cmd command, r *request) (bsoncore.Document, error) {
-	return c.cluster.replies.once(ctx, c.user, r.session, r.txnNumber, func() (bsoncore.Document, bool, error) {
-		doc, err := cmd.run(ctx, c, r)
-		return doc, err == nil || errors.Is(err, errUnknownOutcome) || ctx.Err() != nil, err
-	})
 }

@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	sqlCreateIndexes = "SELECT retval::bytea, ok, requests::bytea FROM documentdb_api.create_indexes_background($1, $2::bytea)"
-	sqlBuildIndex    = "CALL documentdb_api_internal.build_index_concurrently(1)"
-	sqlIndexStatus   = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
-	sqlDropIndexes   = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
+	sqlCreateIndexes    = "SELECT retval::bytea, ok, requests::bytea FROM documentdb_api.create_indexes_background($1, $2::bytea)"
+	sqlCreateIndexesNow = "SELECT documentdb_api_internal.create_indexes_non_concurrently($1, $2::bytea, true)::bytea"
+	sqlBuildIndex       = "CALL documentdb_api_internal.build_index_concurrently(1)"
+	sqlIndexStatus      = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
+	sqlDropIndexes      = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
 
 	// Status 1 is queued, 2 is running; 3 is to be tried again; 4 has failed for good.
 	sqlIndexesQueued = "SELECT EXISTS (SELECT FROM documentdb_api_catalog.documentdb_index_queue WHERE index_cmd_status IN (1, 2, 3))"
@@ -43,6 +44,9 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	if err != nil {
 		return nil, err
 	}
+	if r.txn != nil {
+		return c.createIndexesNow(ctx, r, spec)
+	}
 	var (
 		reply, requests []byte
 		accepted        bool
@@ -61,6 +65,16 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 		}
 	}
 	return flat, nil
+}
+
+// createIndexesNow builds indexes in the command's transaction. MongoDB takes them there for collections that are empty or were made in the
+// same transaction; here any will do, and others that write to it wait.
+func (c *conn) createIndexesNow(ctx context.Context, r *request, spec bsoncore.Document) (bsoncore.Document, error) {
+	var reply []byte
+	if err := c.queryRow(ctx, r, sqlCreateIndexesNow, []any{r.db, []byte(spec)}, &reply); err != nil {
+		return nil, err
+	}
+	return flatten(reply)
 }
 
 // awaitIndexes builds what is queued until what was requested is built. No one else does: the engine's own workers, which

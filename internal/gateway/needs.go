@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -18,6 +19,7 @@ func (c *conn) authorize(cmd command, r *request) error {
 	if err != nil {
 		return err
 	}
+	r.writes = cmd.changes || slices.ContainsFunc(needs, need.isChange)
 	return c.grants.permit(r.command, needs)
 }
 

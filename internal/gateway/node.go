@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -46,10 +47,14 @@ var (
 type login struct {
 	user string // PostgreSQL's session user
 	role string // taken with SET ROLE; "" for none
+	held bool   // for transactions, which keep their connection while their client thinks
 }
 
-// asUser is the login for the work of a user of the cluster.
-func asUser(name string) login { return login{user: gatewayLogin, role: name} }
+// asReader is the login for the work of commands that only read, whoever's they are.
+func asReader() login { return login{user: gatewayLogin, role: "tine_reader"} }
+
+// asWriter is the login for the work of commands that may write.
+func asWriter() login { return login{user: gatewayLogin, role: "tine_writer"} }
 
 // node is the way to a cluster's PostgreSQL: a pool of connections for each login, made when it is first needed.
 type node struct {
@@ -86,31 +91,40 @@ func (n *node) exec(ctx context.Context, l login, sql string, args ...any) error
 	})
 }
 
-// with runs do on a connection, again if it turns out that the connection was dead and nothing had been sent.
+// with is checkout for a connection that is not needed longer than do.
 func (n *node) with(ctx context.Context, l login, do func(*pgxpool.Conn) error) error {
+	conn, err := n.checkout(ctx, l, do)
+	if err == nil {
+		conn.Release()
+	}
+	return err
+}
+
+// checkout runs do on a connection, again if it turns out that the connection was dead and nothing had been sent. If do
+// succeeds the connection is the caller's, to be released.
+func (n *node) checkout(ctx context.Context, l login, do func(*pgxpool.Conn) error) (*pgxpool.Conn, error) {
 	deadline := time.Now().Add(nodePatience)
 	for {
 		conn, err := n.acquire(ctx, l)
 		if err == nil {
-			err = do(conn)
+			if err = do(conn); err == nil {
+				return conn, nil
+			}
 			lost := conn.Conn().IsClosed()
 			conn.Release()
-			if err == nil || !lost && !isShutdown(err) {
-				return err
+			if !lost && !isShutdown(err) {
+				return nil, err
 			}
 			if ctx.Err() != nil || !pgconn.SafeToRetry(err) {
-				return mongoerr.Wrap(fmt.Errorf("%w: %w", errUnknownOutcome, err), mongoerr.PrimarySteppedDown,
+				return nil, mongoerr.Wrap(fmt.Errorf("%w: %w", errUnknownOutcome, err), mongoerr.PrimarySteppedDown,
 					"the connection to the cluster's node broke; whether the operation was carried out is not known")
 			}
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, errRole) && !isPassing(err) {
-			return mongoerr.Wrap(err, mongoerr.Unauthorized, "the user does not exist any more")
+			return nil, context.Cause(ctx)
 		}
 		if !isPassing(err) || time.Now().After(deadline) || !pause(ctx, nodeRetry) {
-			return mongoerr.Wrap(fmt.Errorf("%w: %w", errUnavailable, err), mongoerr.PrimarySteppedDown,
+			return nil, mongoerr.Wrap(fmt.Errorf("%w: %w", errUnavailable, err), mongoerr.PrimarySteppedDown,
 				"the cluster's node is not available").WithLabel(mongoerr.RetryableWrite)
 		}
 	}
@@ -185,10 +199,26 @@ func (n *node) config(l login) (*pgxpool.Config, error) {
 	cfg.ConnConfig.DialFunc = n.dialBackend
 	cfg.ConnConfig.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	maps.Copy(cfg.ConnConfig.RuntimeParams, l.settings())
 	if l.role != "" {
 		cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return takeRole(ctx, c, l.role) }
 	}
 	return cfg, nil
+}
+
+// settings are the PostgreSQL settings of a login's connections.
+func (l login) settings() map[string]string {
+	set := map[string]string{}
+	if l.role != "" {
+		// The victim of a deadlock fails as a whole, so that it can be tried again; else it would have written a part.
+		set["documentdb.throwDeadlockOnCRUD"] = "on"
+	}
+	if l.held {
+		// MongoDB reports a conflict at once. Waiting pays only if the other transaction is rolled back: if it commits,
+		// this one has met a conflict all the same.
+		set["lock_timeout"] = "50ms"
+	}
+	return set
 }
 
 // takeRole gives a new connection the rights of its pool. The statement stands alone and its effect is checked: see the

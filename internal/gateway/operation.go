@@ -109,8 +109,8 @@ func (c *conn) describe(now time.Time) bson.D {
 		bson.E{Key: "threaded", Value: true},
 		bson.E{Key: "opid", Value: op.id},
 	)
-	if r.session != nil {
-		doc = append(doc, bson.E{Key: "lsid", Value: bson.Raw(r.session)})
+	if r.hasSession {
+		doc = append(doc, bson.E{Key: "lsid", Value: bson.D{{Key: "id", Value: bson.Binary{Subtype: uuidSubtype, Data: r.sessionID[:]}}}})
 	}
 	return append(doc,
 		bson.E{Key: "secs_running", Value: int64(took / time.Second)},

@@ -179,22 +179,36 @@ func TestNodeThatStaysAwayIsARetryableError(t *testing.T) {
 	must(db.Collection("c").InsertOne(t.Context(), bson.D{}))(t)
 }
 
-func TestWriteOfUnknownOutcomeIsNotRepeated(t *testing.T) {
-	t.Parallel()
+// lostInc lets the connection to the node break right after an $inc has been carried out, and returns what the client is told.
+func lostInc(t *testing.T, opts ...*options.ClientOptions) error {
+	t.Helper()
 	dir, p, _ := unreliableNode(t)
-	coll := open(t, func(c *gateway.Cluster) { c.SocketDir = dir }).database(t).Collection("c")
+	coll := open(t, func(c *gateway.Cluster) { c.SocketDir = dir }).database(t, opts...).Collection("c")
 	must(coll.InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}))(t)
 	p.loseAnswerTo("a-rare-word")
 	_, err := coll.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}, {Key: "$set", Value: bson.D{{Key: "s", Value: "a-rare-word"}}}})
 	<-p.lost
+	var doc struct{ N int }
+	if err := coll.FindOne(t.Context(), bson.D{}).Decode(&doc); err != nil || doc.N != 1 {
+		t.Errorf("the write was carried out %d times, %v", doc.N, err)
+	}
+	return err
+}
+
+func TestNumberedWriteOfUnknownOutcomeIsLookedUp(t *testing.T) {
+	t.Parallel()
+	if err := lostInc(t); err != nil {
+		t.Errorf("the repetition found no record: %v", err)
+	}
+}
+
+func TestWriteOfUnknownOutcomeWithoutANumberIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	err := lostInc(t, options.Client().SetRetryWrites(false))
 	wantCode(t, err, 189)
 	var se mongo.ServerError
 	if errors.As(err, &se) && se.HasErrorLabel("RetryableWriteError") {
 		t.Error("the driver is told to repeat a write that was carried out")
-	}
-	var doc struct{ N int }
-	if err := coll.FindOne(t.Context(), bson.D{}).Decode(&doc); err != nil || doc.N != 1 {
-		t.Errorf("the write was carried out %d times, %v", doc.N, err)
 	}
 }
 

@@ -60,6 +60,16 @@ func (g grants) allow(p privilege, db string) bool {
 	return slices.ContainsFunc(g[adminDatabase], may) || slices.ContainsFunc(g[db], may)
 }
 
+// writesAnywhere reports whether there is a database on which the user may change anything.
+func (g grants) writesAnywhere() bool {
+	for db := range g {
+		if g.allow(write, db) || g.allow(define, db) {
+			return true
+		}
+	}
+	return false
+}
+
 // sees reports whether a list of databases may show db to the user.
 func (g grants) sees(db string) bool { return g.allow(inspect, db) }
 

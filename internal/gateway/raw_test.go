@@ -75,6 +75,16 @@ func (c *rawConn) reply(tb testing.TB) bsoncore.Document {
 	return msg.Document
 }
 
+// login is a raw connection of a user.
+func (g *gw) login(tb testing.TB, user, pw string) *rawConn {
+	tb.Helper()
+	c := g.dial(tb)
+	if !c.tryLogIn(tb, user, pw) {
+		tb.Fatalf("log-in of %s failed", user)
+	}
+	return c
+}
+
 // logIn makes a connection doadmin's.
 func (c *rawConn) logIn(tb testing.TB) *rawConn {
 	tb.Helper()

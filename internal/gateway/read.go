@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -22,8 +21,6 @@ const (
 	sqlGetMore  = "SELECT cursorpage::bytea, continuation::bytea FROM documentdb_api.cursor_get_more($1, $2::bytea, $3::bytea)"
 	sqlCount    = "SELECT document::bytea FROM documentdb_api.count_query($1, $2::bytea)"
 	sqlDistinct = "SELECT document::bytea FROM documentdb_api.distinct_query($1, $2::bytea)"
-
-	sqlDeleteCursors = "SELECT documentdb_api_internal.delete_cursors($1)::bytea"
 )
 
 // errPinned says that the engine wants a cursor to stay on its connection, which it must not with file-based cursors on.
@@ -47,27 +44,41 @@ func (c *conn) firstPage(ctx context.Context, r *request, sql string, spec bsonc
 		return nil, errPinned
 	}
 	ns, _ := bsoncore.Document(page).Lookup("cursor", "ns").StringValueOK()
-	cur := &cursor{id: id, user: c.user, db: r.db, namespace: ns, continuation: continuation}
+	cur := &cursor{
+		id: id, user: c.user, db: r.db, namespace: ns, session: r.sessionKey(), peer: c.peer(),
+		noTimeout: isTrue(r.field("noCursorTimeout")), continuation: continuation,
+	}
+	if c.cluster.cursors.isFull() {
+		c.cluster.deleteFiles(ctx, c.cluster.cursors.expire())
+	}
 	if err := c.cluster.cursors.add(cur); err != nil {
-		c.deleteFiles(ctx, r, id)
+		c.cluster.deleteFiles(ctx, []int64{id})
 		return nil, err
 	}
 	return page, nil
 }
 
 func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if _, err := r.collection(); err != nil {
+	coll, err := r.collection()
+	if err != nil {
 		return nil, err
 	}
 	if isTrue(r.field("tailable")) { // the engine takes it and does something else
 		return nil, mongoerr.New(mongoerr.BadValue, "error processing query: tailable cursor requested on non capped collection")
 	}
-	return c.firstPage(ctx, r, sqlFind, r.spec(r.emptyFields("sort", "hint")...))
+	spec := r.spec(r.emptyFields("sort", "hint")...)
+	if r.txn != nil {
+		return c.openHeld(ctx, r, sqlHeldFind, spec, r.db+"."+coll)
+	}
+	return c.firstPage(ctx, r, sqlFind, spec)
 }
 
 func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if isTrue(r.field("explain")) { // the engine ignores it and runs the pipeline
 		return c.explain(ctx, r, explain.QueryPlanner)
+	}
+	if r.txn != nil {
+		return c.aggregateHeld(ctx, r)
 	}
 	stages, err := subFields(r.field("pipeline"))
 	if err == nil && len(stages) > 0 && startsWith(stages[0], "$currentOp") {
@@ -86,6 +97,18 @@ func startsWith(stage field, name string) bool {
 	return err == nil && len(fs) == 1 && fs[0].key == name
 }
 
+// aggregateHeld is aggregate in a transaction.
+func (c *conn) aggregateHeld(ctx context.Context, r *request) (bsoncore.Document, error) {
+	if r.writes {
+		return nil, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "$out and $merge cannot be used in a transaction")
+	}
+	namespace := r.db + ".$cmd.aggregate"
+	if coll, ok := r.target.StringValueOK(); ok {
+		namespace = r.db + "." + coll
+	}
+	return c.openHeld(ctx, r, sqlHeldAggregate, r.spec(), namespace)
+}
+
 func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	id, ok := r.target.Int64OK()
 	if !ok {
@@ -95,7 +118,10 @@ func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 	if !ok {
 		return nil, mongoerr.New(mongoerr.MissingField, "BSON field 'getMore.collection' is missing but a required field")
 	}
-	cur, err := c.cluster.cursors.take(id, c.user, r.db+"."+coll)
+	if r.txn != nil {
+		return c.moreHeld(ctx, r, id, r.db+"."+coll)
+	}
+	cur, err := c.cluster.cursors.take(id, c.user, r.db+"."+coll, r.sessionKey())
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +131,7 @@ func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 			c.cluster.cursors.give(cur, cur.continuation) // nothing was lost: the same page can be asked for again
 		} else {
 			c.cluster.cursors.drop(cur)
-			c.deleteFiles(ctx, r, id)
+			c.cluster.deleteFiles(ctx, []int64{id})
 		}
 		return nil, err
 	}
@@ -134,13 +160,19 @@ func killCursors(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 		if !ok {
 			return nil, mongoerr.New(mongoerr.TypeMismatch, "BSON field 'killCursors.cursors' must hold longs")
 		}
-		if c.cluster.cursors.kill(id, c.user, r.db+"."+coll) {
+		killedOne, err := c.killCursor(ctx, r, id, r.db+"."+coll)
+		if err != nil {
+			return nil, err
+		}
+		if killedOne {
 			killed = append(killed, id)
 		} else {
 			missing = append(missing, id)
 		}
 	}
-	c.deleteFiles(ctx, r, killed...)
+	if r.txn == nil {
+		c.cluster.deleteFiles(ctx, killed)
+	}
 	return marshal(bson.D{
 		{Key: "cursorsKilled", Value: killed},
 		{Key: "cursorsNotFound", Value: missing},
@@ -150,14 +182,16 @@ func killCursors(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 	})
 }
 
-// deleteFiles removes what the engine keeps for cursors. If it fails the engine removes it later, when it has been idle.
-func (c *conn) deleteFiles(ctx context.Context, r *request, ids ...int64) {
-	if len(ids) == 0 {
-		return
+// killCursor ends a cursor and reports whether there was one.
+func (c *conn) killCursor(ctx context.Context, r *request, id int64, namespace string) (bool, error) {
+	if r.txn == nil {
+		return c.cluster.cursors.kill(id, c.user, namespace), nil
 	}
-	if err := c.exec(ctx, r, sqlDeleteCursors, slices.Clone(ids)); err != nil {
-		c.log.Debug("delete cursor files", "error", err)
+	h := r.txn.cursors[id]
+	if h == nil || h.namespace != namespace {
+		return false, nil
 	}
+	return true, r.txn.closeHeld(ctx, h)
 }
 
 // count counts exactly. Without a filter the engine returns an estimate, which may be far off after a fork or a crash; with

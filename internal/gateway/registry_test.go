@@ -29,7 +29,7 @@ func TestCursorExpiresWhenIdle(t *testing.T) {
 		}
 	}
 	now = now.Add(cursorIdle - time.Second)
-	cur, err := c.take(1, "u", "d.c")
+	cur, err := c.take(1, "u", "d.c", sessionKey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +39,10 @@ func TestCursorExpiresWhenIdle(t *testing.T) {
 		t.Errorf("%d cursors are open, want the busy one", c.count())
 	}
 	c.give(cur, []byte{1})
-	if _, err := c.take(1, "u", "d.c"); err != nil {
+	if _, err := c.take(1, "u", "d.c", sessionKey{}); err != nil {
 		t.Errorf("a cursor in use has expired: %v", err)
 	}
-	_, err = c.take(2, "u", "d.c")
+	_, err = c.take(2, "u", "d.c", sessionKey{})
 	wantError(t, err, mongoerr.CursorNotFound)
 }
 
@@ -52,17 +52,17 @@ func TestCursorIsItsOwners(t *testing.T) {
 	if err := c.add(&cursor{id: 1, user: "u", namespace: "d.c"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.take(1, "v", "d.c")
+	_, err := c.take(1, "v", "d.c", sessionKey{})
 	wantError(t, err, mongoerr.Unauthorized)
-	_, err = c.take(1, "u", "d.e")
+	_, err = c.take(1, "u", "d.e", sessionKey{})
 	wantError(t, err, mongoerr.Unauthorized)
 	if c.kill(1, "v", "d.c") || c.kill(1, "u", "d.e") {
 		t.Error("somebody else killed the cursor")
 	}
-	if _, err := c.take(1, "u", "d.c"); err != nil {
+	if _, err := c.take(1, "u", "d.c", sessionKey{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.take(1, "u", "d.c")
+	_, err = c.take(1, "u", "d.c", sessionKey{})
 	wantError(t, err, mongoerr.CursorInUse)
 }
 
@@ -77,6 +77,9 @@ func TestCursorsAreLimited(t *testing.T) {
 	}
 	wantError(t, c.add(&cursor{id: 3}), mongoerr.ExceededMemoryLimit)
 	now = now.Add(cursorIdle)
+	if expired := c.expire(); len(expired) != 2 {
+		t.Errorf("%d cursors expired, want 2", len(expired))
+	}
 	if err := c.add(&cursor{id: 3}); err != nil {
 		t.Errorf("idle cursors take the place of new ones: %v", err)
 	}
@@ -88,7 +91,7 @@ func TestCursorKilledWhileItRunsStaysDead(t *testing.T) {
 	if err := c.add(&cursor{id: 1, user: "u"}); err != nil {
 		t.Fatal(err)
 	}
-	cur, err := c.take(1, "u", "")
+	cur, err := c.take(1, "u", "", sessionKey{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,10 +29,13 @@ type request struct {
 	exhaust    bool // takes more than one reply
 	repeated   bool // the client did not send it again: it is the next round of one with exhaust
 
-	session   []byte // the lsid document, nil if there is none
-	txnNumber int64
-	hasTxn    bool // txnNumber is there
-	inTxn     bool // part of a multi-document transaction
+	sessionID  [16]byte
+	hasSession bool // lsid is there
+	txnNumber  int64
+	hasTxn     bool // txnNumber is there
+	inTxn      bool // autocommit is there: part of a multi-document transaction
+	autocommit bool // its value
+	startTxn   bool // the first command of a transaction
 
 	apiVersion   string
 	apiStrict    bool
@@ -40,6 +43,13 @@ type request struct {
 	concernError *mongoerr.Error // why the write concern cannot be met
 
 	invalid error // why the command cannot run although the message is well-formed
+
+	// What follows is set while the command runs.
+	session     *session     // nil if the client named none, or has not logged in
+	txn         *transaction // nil outside of transactions
+	writes      bool         // its statements need the rights to write
+	numbered    bool         // a write that must leave a record
+	writeErrors bool         // the reply says that a part of the writes has failed
 }
 
 // parseRequest decodes a message into a command. An error means that the connection cannot go on; what is wrong with
@@ -107,19 +117,24 @@ func (r *request) readGeneric(f field) {
 		}
 		r.invalid = mongoerr.New(mongoerr.InvalidNamespace, "$db is not the name of a database")
 	case "lsid":
-		r.session = f.value.Data
-		if f.value.Type != bsoncore.TypeEmbeddedDocument {
-			r.invalid = mongoerr.New(mongoerr.TypeMismatch, "lsid must be a document")
+		id, err := parseSession(f.value)
+		if err != nil {
+			r.invalid = err
 		}
+		r.sessionID, r.hasSession = id, true
 	case "txnNumber":
 		r.txnNumber, r.hasTxn = asInt64(f.value)
 		if !r.hasTxn {
 			r.invalid = mongoerr.New(mongoerr.TypeMismatch, "txnNumber must be a number")
 		}
-	case "startTransaction", "autocommit":
-		r.inTxn = true
 	case "apiStrict":
 		r.apiStrict = isTrue(f.value)
+	case "autocommit":
+		r.inTxn, r.autocommit = true, isTrue(f.value)
+	case "startTransaction":
+		if r.startTxn = isTrue(f.value); !r.startTxn {
+			r.invalid = mongoerr.New(mongoerr.InvalidOptions, "'startTransaction' can only be true")
+		}
 	case "apiVersion":
 		r.apiVersion, _ = f.value.StringValueOK()
 		if r.apiVersion != "1" {
@@ -156,6 +171,14 @@ func (r *request) specWith(more func(dst []byte) []byte, drop ...string) bsoncor
 // emptyFields returns those of the named fields that are {}, which MongoDB takes for absent and the engine does not.
 func (r *request) emptyFields(names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return !isEmptyDocument(r.field(name)) })
+}
+
+// sessionKey is the name of the session that the command runs in, the zero value if it runs in none.
+func (r *request) sessionKey() sessionKey {
+	if r.session == nil {
+		return sessionKey{}
+	}
+	return r.session.key
 }
 
 // field returns the value of a top-level field, the zero Value if there is none.

@@ -32,7 +32,7 @@ func (n *node) firstFind(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := n.acquire(ctx, asUser(owner))
+	conn, err := n.acquire(ctx, asReader())
 	if err != nil {
 		return err
 	}

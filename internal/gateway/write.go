@@ -16,19 +16,19 @@ const (
 )
 
 func insert(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlInsert, "documents")
+	return c.write(ctx, r, sqlInsert, sqlInsertOnce, "documents")
 }
 
 func update(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlUpdate, "updates")
+	return c.write(ctx, r, sqlUpdate, sqlUpdateOnce, "updates")
 }
 
 func remove(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlDelete, "deletes")
+	return c.write(ctx, r, sqlDelete, sqlDeleteOnce, "deletes")
 }
 
-// write runs a write command whose operations may come in a document sequence.
-func (c *conn) write(ctx context.Context, r *request, sql, operations string) (bsoncore.Document, error) {
+// write runs a write command whose operations may come in a document sequence: by sql, or by once if it must leave a record.
+func (c *conn) write(ctx context.Context, r *request, sql, once, operations string) (bsoncore.Document, error) {
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
@@ -36,35 +36,36 @@ func (c *conn) write(ctx context.Context, r *request, sql, operations string) (b
 	if err != nil {
 		return nil, err
 	}
-	var (
-		reply []byte
-		clean bool
-	)
-	args := []any{r.db, []byte(r.spec()), sequence}
-	if err := c.queryRow(ctx, r, sql, args, &reply, &clean); err != nil {
-		return nil, err
-	}
-	if clean {
-		return reply, nil
-	}
-	return decodeWriteErrors(reply)
+	return c.modify(ctx, r, sql, once, []any{r.db, []byte(r.spec()), sequence})
 }
 
 func findAndModify(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
+	return c.modify(ctx, r, sqlFindAndModify, sqlFindAndModifyOnce, []any{r.db, []byte(r.spec())})
+}
+
+// modify runs one of the engine's writes and reads its reply.
+func (c *conn) modify(ctx context.Context, r *request, sql, once string, args []any) (bsoncore.Document, error) {
 	var (
-		reply []byte
-		clean bool
+		reply        []byte
+		clean, known bool
 	)
-	err := c.queryRow(ctx, r, sqlFindAndModify, []any{r.db, []byte(r.spec())}, &reply, &clean)
-	if err != nil {
+	dest := []any{&reply, &clean}
+	if r.numbered {
+		sql, args, dest = once, append(args, r.session.key.bytes(), r.txnNumber), append(dest, &known)
+	}
+	if err := c.queryRow(ctx, r, sql, args, dest...); err != nil {
 		return nil, err
+	}
+	if known {
+		c.cluster.replayed.Add(1)
 	}
 	if clean {
 		return reply, nil
 	}
+	r.writeErrors = true
 	return decodeWriteErrors(reply)
 }
 

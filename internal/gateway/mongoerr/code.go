@@ -64,6 +64,11 @@ const (
 	OperationNotSupportedInTxn      Code = 263
 	DocumentFailedValidation        Code = 121
 	IngressConnectionLimitReached   Code = 462
+	TransactionCommitted            Code = 256
+	ConflictingOperation            Code = 117
+	TransactionExceededLifetime     Code = 290
+	CursorOfOtherSession            Code = 50738
+	NotARetryableWrite              Code = 50768
 )
 
 // String is the name MongoDB gives the code: codeName in its replies. Codes without a name of their own are called
@@ -164,7 +169,7 @@ func codeName(c Code) string {
 		return "WriteConflict"
 	case CommandNotSupported:
 		return "CommandNotSupported"
-	case 117:
+	case ConflictingOperation:
 		return "ConflictingOperationInProgress"
 	case 118:
 		return "NamespaceNotSharded"
@@ -204,8 +209,12 @@ func codeName(c Code) string {
 		return "ConversionFailure"
 	case NoSuchTransaction:
 		return "NoSuchTransaction"
-	case 256:
+	case TransactionCommitted:
 		return "TransactionCommitted"
+	case TransactionExceededLifetime:
+		return "TransactionExceededLifetimeLimitSeconds"
+	case NotARetryableWrite:
+		return "NotARetryableWriteCommand"
 	case TooManyLogicalSessions:
 		return "TooManyLogicalSessions"
 	case OperationNotSupportedInTxn:

@@ -14,6 +14,10 @@ import (
 // certain that nothing was written.
 const RetryableWrite = "RetryableWriteError"
 
+// TransientTransaction is the label that makes drivers run a whole transaction once more. It may only stand on an error
+// after which nothing of the transaction remains.
+const TransientTransaction = "TransientTransactionError"
+
 // Error is a command that failed.
 type Error struct {
 	Code    Code
