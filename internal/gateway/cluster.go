@@ -57,6 +57,7 @@ type cluster struct {
 	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
 	lastID   atomic.Int32  // of connections
 	lastOp   atomic.Int32  // of operations
+	counters opcounters
 
 	transactions transactionStats
 

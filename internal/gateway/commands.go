@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
@@ -28,6 +29,8 @@ type command struct {
 // knownCommands are the commands of a level, each with its syntax.
 func knownCommands(v version) map[string]command {
 	all := commandTable()
+	maps.Copy(all, collectionCommands())
+	maps.Copy(all, serverCommands())
 	for name, words := range unsupported() {
 		if _, there := all[name]; !there {
 			all[name] = command{privilege: userless, hidden: true, run: refuse(mongoerr.CommandNotSupported, words)}
@@ -109,15 +112,5 @@ func commandTable() map[string]command {
 		"listDatabases":   {privilege: userless, run: listDatabases}, // shows what the user may see
 		"listCollections": {privilege: inspect, run: listCollections},
 		"listIndexes":     {privilege: inspect, run: listIndexes},
-
-		// about the server
-		"getParameter": {privilege: monitor, run: getParameter},
-		"getLog":       {privilege: monitor, run: getLog},
-		"hostInfo":     {privilege: monitor, run: hostInfo},
-		"serverStatus": {privilege: monitor, run: serverStatus},
-		"listCommands": {privilege: userless, run: listCommands},
-		"currentOp":    {privilege: userless, run: currentOp}, // shows what the user may see
-		"killOp":       {privilege: userless, run: killOp},    // the user's own, or by right
-
 	}
 }

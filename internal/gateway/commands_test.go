@@ -89,7 +89,9 @@ func TestDatabasesAndCollections(t *testing.T) {
 	if err := db.Collection("made").Drop(ctx); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, db.RunCommand(ctx, bson.D{{Key: "drop", Value: "made"}}).Err(), 26)
+	if err := db.RunCommand(ctx, bson.D{{Key: "drop", Value: "made"}}).Err(); err != nil {
+		t.Errorf("a drop cannot be repeated: %v", err)
+	}
 	if err := db.Drop(ctx); err != nil {
 		t.Fatal(err)
 	}

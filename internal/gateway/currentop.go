@@ -33,7 +33,7 @@ func (c *conn) operations(s scope) bson.A {
 	return list
 }
 
-// oversees reports whether the user may see and kill what others run.
+// oversees reports whether the user may see what others run.
 func (c *conn) oversees() bool { return c.grants.allow(monitor, adminDatabase) }
 
 // currentOp lists operations. Its fields are a filter on what it lists, so it is a pipeline.
@@ -103,15 +103,7 @@ func (c *conn) withOperations(r *request, stages []field) (bsoncore.Document, er
 	if err != nil {
 		return nil, err
 	}
-	pipeline := bson.A{bson.D{{Key: "$documents", Value: bson.D{{Key: "$literal", Value: c.operations(s)}}}}}
-	for _, st := range stages[1:] {
-		pipeline = append(pipeline, bson.RawValue{Type: bson.Type(st.value.Type), Value: st.value.Data})
-	}
-	encoded, err := marshal(bson.D{{Key: "pipeline", Value: pipeline}})
-	if err != nil {
-		return nil, err
-	}
-	return r.specWith(func(dst []byte) []byte { return append(dst, encoded[4:len(encoded)-1]...) }, "pipeline"), nil
+	return r.startingWith(c.operations(s), stages[1:])
 }
 
 // readScope reads the options of $currentOp.
@@ -150,8 +142,9 @@ func killOp(_ context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if !ok {
 		return nil, mongoerr.New(mongoerr.TypeMismatch, "BSON field 'killOp.op' must be a whole number")
 	}
-	may := func(user string) bool { return c.oversees() || user == c.user }
-	if !c.cluster.kill(int32(id), may) && !c.oversees() {
+	all := c.grants.allow(manage, adminDatabase)
+	may := func(user string) bool { return all || user == c.user }
+	if !c.cluster.kill(int32(id), may) && !all {
 		return nil, notAuthorized(r.db, r.command)
 	}
 	return marshal(bson.D{{Key: "info", Value: "attempting to kill op"}, {Key: "ok", Value: 1.0}})

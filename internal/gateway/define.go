@@ -34,6 +34,9 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll}, &existed); err != nil {
 		return nil, err
 	}
+	if !existed && c.cluster.version.major >= 7 {
+		return okReply() // a drop can be repeated from then on
+	}
 	if !existed {
 		return nil, mongoerr.New(mongoerr.NamespaceNotFound, "ns not found")
 	}
@@ -48,7 +51,16 @@ func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 }
 
 func listCollections(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.firstPage(ctx, r, sqlListCollections, r.spec())
+	page, err := c.firstPage(ctx, r, sqlListCollections, r.spec())
+	if err != nil {
+		return nil, err
+	}
+	return rewritePage(page, r.db+".$cmd.listCollections", func(coll []field) []byte {
+		if find(coll, "idIndex").Type == bsoncore.TypeNull { // a view has none
+			return build(coll, []string{"idIndex"}, nil)
+		}
+		return nil
+	})
 }
 
 // listDatabases shows a user the databases on which it may do anything.

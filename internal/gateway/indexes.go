@@ -231,6 +231,12 @@ func listIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 
 // withoutStorageEngine takes out of a page of indexes the option by which the engine marks them, which is not MongoDB's.
 func withoutStorageEngine(page bsoncore.Document) (bsoncore.Document, error) {
+	return rewritePage(page, "", func(index []field) []byte { return build(index, []string{"storageEngine"}, nil) })
+}
+
+// rewritePage changes the documents of a cursor's first page, and its namespace unless that is "". What change returns
+// takes the place of a document, if it is not nil.
+func rewritePage(page bsoncore.Document, namespace string, change func([]field) []byte) (bsoncore.Document, error) {
 	fs, err := fields(page)
 	if err != nil {
 		return nil, err
@@ -243,17 +249,30 @@ func withoutStorageEngine(page bsoncore.Document) (bsoncore.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	indexes := make([][]byte, 0, len(batch))
+	docs := make([][]byte, 0, len(batch))
 	for _, f := range batch {
-		index, err := subFields(f.value)
+		about, err := subFields(f.value)
 		if err != nil {
 			return nil, err
 		}
-		indexes = append(indexes, build(index, []string{"storageEngine"}, nil))
+		changed := change(about)
+		if changed == nil {
+			changed = f.value.Data
+		}
+		docs = append(docs, changed)
 	}
-	cleaned := build(cur, []string{"firstBatch"}, func(dst []byte) []byte { return appendDocuments(dst, "firstBatch", indexes) })
+	replaced := []string{"firstBatch"}
+	if namespace != "" {
+		replaced = append(replaced, "ns")
+	}
+	changed := build(cur, replaced, func(dst []byte) []byte {
+		if namespace != "" {
+			dst = bsoncore.AppendStringElement(dst, "ns", namespace)
+		}
+		return appendDocuments(dst, "firstBatch", docs)
+	})
 	return build(fs, []string{"cursor"}, func(dst []byte) []byte {
-		return bsoncore.AppendDocumentElement(dst, "cursor", cleaned)
+		return bsoncore.AppendDocumentElement(dst, "cursor", changed)
 	}), nil
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 
@@ -12,19 +11,6 @@ import (
 
 	"tine/internal/gateway/mongoerr"
 )
-
-// getParameter knows the one parameter that clients ask for when they connect.
-func getParameter(_ context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	const fcv = "featureCompatibilityVersion"
-	star, _ := r.target.StringValueOK()
-	if star != "*" && !has(r.field(fcv)) {
-		return nil, mongoerr.New(mongoerr.InvalidOptions, "no option found to get")
-	}
-	return marshal(bson.D{
-		{Key: fcv, Value: bson.D{{Key: "version", Value: c.cluster.version.feature()}}},
-		{Key: "ok", Value: 1.0},
-	})
-}
 
 // getLog has logs by MongoDB's names, and nothing in them: the host's logs are not the client's.
 func getLog(_ context.Context, _ *conn, r *request) (bsoncore.Document, error) {
@@ -53,38 +39,6 @@ func hostInfo(_ context.Context, c *conn, _ *request) (bsoncore.Document, error)
 		}},
 		{Key: "os", Value: bson.D{{Key: "type", Value: "Linux"}, {Key: "name", Value: "Linux"}, {Key: "version", Value: ""}}},
 		{Key: "extra", Value: bson.D{}},
-		{Key: "ok", Value: 1.0},
-	})
-}
-
-func serverStatus(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
-	cl := c.cluster
-	now, open := cl.clock(), cl.connections()
-	connections := bson.D{{Key: "current", Value: int32(open)}}
-	if limit := cl.settings().MaxConnections; limit > 0 {
-		connections = append(connections, bson.E{Key: "available", Value: int32(limit - open)})
-	}
-	connections = append(connections, bson.E{Key: "totalCreated", Value: cl.lastID.Load()})
-	return marshal(bson.D{
-		{Key: "host", Value: cl.host},
-		{Key: "version", Value: cl.version.String()},
-		{Key: "process", Value: "mongod"},
-		{Key: "pid", Value: int64(os.Getpid())},
-		{Key: "uptime", Value: cl.uptime().Seconds()},
-		{Key: "uptimeMillis", Value: cl.uptime().Milliseconds()},
-		{Key: "localTime", Value: now},
-		{Key: "connections", Value: connections},
-		{Key: "metrics", Value: bson.D{{Key: "cursor", Value: bson.D{
-			{Key: "open", Value: bson.D{{Key: "total", Value: int64(cl.cursors.count())}}},
-		}}}},
-		{Key: "repl", Value: bson.D{
-			{Key: "setName", Value: cl.spec.Name},
-			{Key: "isWritablePrimary", Value: true},
-			{Key: "secondary", Value: false},
-			{Key: "hosts", Value: bson.A{cl.host}},
-			{Key: "primary", Value: cl.host},
-			{Key: "me", Value: cl.host},
-		}},
 		{Key: "ok", Value: 1.0},
 	})
 }

@@ -37,6 +37,7 @@ type running struct {
 func (c *conn) begin(ctx context.Context, r *request) (_ context.Context, end func(error) error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	op := &operation{id: c.cluster.lastOp.Add(1), user: c.user, request: r, started: c.cluster.clock(), cancel: cancel}
+	c.cluster.counters.count(r.command)
 	c.running.mu.Lock()
 	c.running.op, c.running.user = op, c.user
 	c.running.mu.Unlock()

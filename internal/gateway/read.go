@@ -80,21 +80,36 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 	if r.txn != nil {
 		return c.aggregateHeld(ctx, r)
 	}
-	stages, err := subFields(r.field("pipeline"))
-	if err == nil && len(stages) > 0 && startsWith(stages[0], "$currentOp") {
-		spec, err := c.withOperations(r, stages)
-		if err != nil {
-			return nil, err
-		}
-		return c.firstPage(ctx, r, sqlAggregate, spec)
+	spec, err := c.pipelineSpec(ctx, r)
+	if err != nil {
+		return nil, err
 	}
-	return c.firstPage(ctx, r, sqlAggregate, r.spec())
+	return c.firstPage(ctx, r, sqlAggregate, spec)
 }
 
-// startsWith reports whether a stage has the name.
-func startsWith(stage field, name string) bool {
+// pipelineSpec is the command as the engine gets it. A first stage that tells of the server is replaced by what it tells.
+func (c *conn) pipelineSpec(ctx context.Context, r *request) (bsoncore.Document, error) {
+	stages, err := subFields(r.field("pipeline"))
+	if err != nil || len(stages) == 0 {
+		return r.spec(), nil //nolint:nilerr // the engine says what is wrong
+	}
+	switch stageName(stages[0]) {
+	case "$currentOp":
+		return c.withOperations(r, stages)
+	case "$collStats":
+		return c.withStats(ctx, r, stages)
+	default:
+		return r.spec(), nil
+	}
+}
+
+// stageName is the name of a stage of a pipeline, "" if it is none.
+func stageName(stage field) string {
 	fs, err := subFields(stage.value)
-	return err == nil && len(fs) == 1 && fs[0].key == name
+	if err != nil || len(fs) != 1 {
+		return ""
+	}
+	return fs[0].key
 }
 
 // aggregateHeld is aggregate in a transaction.

@@ -256,8 +256,8 @@ func serverSyntax() map[string]*syntax {
 		"getParameter": {lenient: true}, // a parameter's name asks for it
 		"currentOp":    {adminOnly: true, lenient: true},
 		"killOp":       {adminOnly: true, options: needs(aNumber, "op")},
-		"getLog":       {adminOnly: true}, "getCmdLineOpts": {adminOnly: true}, "top": {adminOnly: true},
-		"hostInfo": {}, "listCommands": {}, "connPoolStats": {}, "features": {}, "lockInfo": {adminOnly: true},
+		"getLog":       {adminOnly: true}, "getCmdLineOpts": {adminOnly: true},
+		"hostInfo": {}, "listCommands": {}, "connPoolStats": {},
 		"collStats": {options: slices.Concat(takes(aNumber, "scale"), holds(aBool, "verbose"))},
 		"dbStats":   {options: slices.Concat(takes(aNumber, "scale"), takes(aBool|aNumber, "freeStorage"))},
 		"dataSize": {options: slices.Concat(holds(aBool, "estimate"),
@@ -293,6 +293,7 @@ func unsupported() map[string]string {
 		"setClusterParameter": byTine, "getClusterParameter": "there are no parameters for a whole cluster",
 		"convertToCapped": noCapped, "cloneCollectionAsCapped": noCapped,
 		"planCacheSetFilter": noFilter, "planCacheClearFilters": noFilter, "setQuerySettings": noFilter, "removeQuerySettings": noFilter,
+		"top": "use is not measured by collection", "lockInfo": "locks are the engine's own",
 		"reIndex": "drop the index and create it again", "autoCompact": "space is reclaimed by the engine itself",
 		"dbHash":          "documents are not hashed; compare with a find",
 		"dropConnections": byTine, "validateDBMetadata": "use validate", "applyOps": "there is no oplog",
