@@ -59,7 +59,7 @@ type cluster struct {
 	lastOp   atomic.Int32  // of operations
 	counters opcounters
 
-	transactions transactionStats
+	transactions *transactions
 
 	mu struct {
 		sync.Mutex
@@ -91,6 +91,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 	}
 	c.meter = newMeter(c.commands)
 	c.scram = newCredentials(c.node)
+	c.transactions = newTransactions(maxTransactions)
 	c.recorded.Store(true)
 	c.orphans.Store(true)
 	c.mu.conns = map[*conn]struct{}{}

@@ -63,7 +63,7 @@ func (s series) cluster(c *cluster) {
 	s.counter("transactions_committed_total", "Transactions that were committed.", c.transactions.committed.Load())
 	s.counter("transactions_aborted_total", "Transactions that were aborted, for whatever reason.", c.transactions.aborted.Load())
 	s.counter("transactions_expired_total", "Transactions that were aborted because they had lived longer than they may.", c.transactions.expired.Load())
-	s.gauge("transactions_open", "Transactions that are open.", int(c.transactions.open()))
+	s.gauge("transactions_open", "Transactions that are open.", c.transactions.open())
 	s.backends(c.node)
 }
 

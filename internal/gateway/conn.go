@@ -141,12 +141,16 @@ func (c *conn) work(ctx context.Context, frame wire.Frame) error {
 	if goOn := c.setBusy(false); err == nil && !goOn {
 		return errClosing
 	}
+	return err
+}
+
+// noteStage says how far the connection has come, before its client can know.
+func (c *conn) noteStage() {
 	if c.user != "" {
 		c.stage.Store(stageLoggedIn)
 	} else {
 		c.stage.Store(stageSpoken)
 	}
-	return err
 }
 
 // logEnd logs why a connection ended, unless that is how connections end.
@@ -221,6 +225,7 @@ func (c *conn) answer(ctx context.Context, frame wire.Frame) error {
 		}
 		req.repeated = repeated
 		reply.Document = c.run(ctx, req)
+		c.noteStage()
 		if req.moreToCome {
 			return nil
 		}

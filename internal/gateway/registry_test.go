@@ -142,3 +142,46 @@ func FuzzFields(f *testing.F) {
 		_, _ = withoutStorageEngine(doc)
 	})
 }
+
+func TestSessionExpiresWhenIdle(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	s := newSessions(func() time.Time { return now }, 2)
+	idle, err := s.use(sessionKey{user: "idle"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.done(idle)
+	if _, err := s.use(sessionKey{user: "busy"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.use(sessionKey{user: "third"})
+	wantError(t, err, mongoerr.TooManyLogicalSessions)
+	now = now.Add(sessionMinutes * time.Minute)
+	if ended := s.expire(); len(ended) != 0 {
+		t.Errorf("%d sessions ended before their time", len(ended))
+	}
+	now = now.Add(2 * time.Minute)
+	if ended := s.expire(); len(ended) != 1 || ended[0] != idle {
+		t.Errorf("%d sessions ended, want the idle one", len(ended))
+	}
+	if _, err := s.use(sessionKey{user: "third"}); err != nil {
+		t.Errorf("an ended session leaves no room: %v", err)
+	}
+}
+
+func TestCursorWithoutTimeoutIsKept(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	c := newCursors(func() time.Time { return now }, 2)
+	if err := c.add(&cursor{id: 1, noTimeout: true}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(3 * cursorIdle)
+	if expired := c.expire(); len(expired) != 0 {
+		t.Error("a cursor without a time-out has timed out")
+	}
+	if idle := c.longestIdle(); idle != 3*cursorIdle {
+		t.Errorf("the cursor has been idle for %v", idle)
+	}
+}

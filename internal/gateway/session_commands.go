@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -53,7 +54,7 @@ func endSessions(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 	if err != nil {
 		return nil, err
 	}
-	c.cluster.dispose(ctx, c.cluster.sessions.endNamed(keys))
+	c.dispose(ctx, c.cluster.sessions.endNamed(keys))
 	return okReply()
 }
 
@@ -76,7 +77,7 @@ func (c *conn) sessionKeys(r *request) ([]sessionKey, error) {
 
 // killAllSessions ends all sessions, or those of the users that are named.
 func killAllSessions(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	users, err := patternUsers(r, "user")
+	users, err := namedUsers(r, r.target)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func killAllSessionsByPattern(ctx context.Context, c *conn, r *request) (bsoncor
 		if err != nil || len(pattern) != 1 || pattern[0].key != "users" {
 			return nil, mongoerr.New(mongoerr.CommandNotSupported, "%s supports patterns of the form {users: [{user, db}]} only", r.command)
 		}
-		named, err := namedUsers(r, pattern[0].value, "user")
+		named, err := namedUsers(r, pattern[0].value)
 		if err != nil {
 			return nil, err
 		}
@@ -104,10 +105,8 @@ func killAllSessionsByPattern(ctx context.Context, c *conn, r *request) (bsoncor
 	return c.killSessionsOf(ctx, users)
 }
 
-// patternUsers reads the users that are the command's argument.
-func patternUsers(r *request, key string) ([]string, error) { return namedUsers(r, r.target, key) }
-
-func namedUsers(r *request, v bsoncore.Value, key string) ([]string, error) {
+// namedUsers reads an array of {user, db}.
+func namedUsers(r *request, v bsoncore.Value) ([]string, error) {
 	list, err := subFields(v)
 	if err != nil || v.Type != bsoncore.TypeArray {
 		return nil, mongoerr.New(mongoerr.TypeMismatch, "%s must be an array of {user, db}", r.command)
@@ -115,7 +114,7 @@ func namedUsers(r *request, v bsoncore.Value, key string) ([]string, error) {
 	var users []string
 	for _, f := range list {
 		about, err := subFields(f.value)
-		name, ok := find(about, key).StringValueOK()
+		name, ok := find(about, "user").StringValueOK()
 		if err != nil || !ok {
 			return nil, mongoerr.New(mongoerr.TypeMismatch, "%s must be an array of {user, db}", r.command)
 		}
@@ -124,27 +123,42 @@ func namedUsers(r *request, v bsoncore.Value, key string) ([]string, error) {
 	return users, nil
 }
 
-// killSessionsOf ends the sessions of the users, or all if none is named. The session that the command itself runs in stays.
+// killSessionsOf ends the sessions of the users, or all if none is named.
 func (c *conn) killSessionsOf(ctx context.Context, users []string) (bsoncore.Document, error) {
 	named := map[string]bool{}
 	for _, u := range users {
 		named[u] = true
 	}
-	c.cluster.dispose(ctx, c.cluster.sessions.end(func(s *session) bool {
-		return s.uses == 0 && (len(named) == 0 || named[s.key.user])
-	}))
+	c.dispose(ctx, c.cluster.sessions.end(func(s *session) bool { return len(named) == 0 || named[s.key.user] }))
 	return okReply()
+}
+
+// dispose ends sessions and what runs in them, but for the command that asks for it.
+func (c *conn) dispose(ctx context.Context, ended []*session) {
+	c.cluster.interrupt(c, ended)
+	c.cluster.dispose(ctx, ended)
+}
+
+// interrupt ends the operations that run in the sessions, except on the connection that asks for it.
+func (c *cluster) interrupt(except *conn, in []*session) {
+	c.eachConn(func(other *conn) {
+		op := other.running.op
+		if other != except && op != nil && op.request.session != nil && slices.Contains(in, op.request.session) {
+			op.cancel(mongoerr.New(mongoerr.Interrupted, "operation was interrupted"))
+		}
+	})
 }
 
 // dispose ends what belongs to sessions that have ended.
 func (c *cluster) dispose(ctx context.Context, ended []*session) {
+	if len(ended) == 0 {
+		return
+	}
 	keys := map[sessionKey]bool{}
 	for _, s := range ended {
 		keys[s.key] = true
 	}
-	if len(keys) > 0 {
-		c.deleteFiles(ctx, c.cursors.killWhere(func(cur *cursor) bool { return keys[cur.session] }))
-	}
+	c.deleteFiles(ctx, c.cursors.killWhere(func(cur *cursor) bool { return keys[cur.session] }))
 	for _, s := range ended {
 		if err := s.take(ctx); err != nil {
 			continue // its command will not find it again; the transaction's lifetime ends it

@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,16 +57,19 @@ type transaction struct {
 
 // startTransaction starts a transaction for the session, whose turn the caller has.
 func (c *cluster) startTransaction(ctx context.Context, s *session, number int64, l login) (*transaction, error) {
-	lifetime := c.settings().TransactionLifetime
+	if err := c.transactions.enter(ctx); err != nil {
+		return nil, err
+	}
 	conn, err := c.node.checkout(ctx, l, func(conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, sqlBegin)
 		return err
 	})
 	if err != nil {
+		c.transactions.leave(aborted)
 		return nil, err
 	}
+	lifetime := c.settings().TransactionLifetime
 	t := &transaction{session: s, number: number, conn: conn, cursors: map[int64]*heldCursor{}, ends: c.clock().Add(lifetime)}
-	c.transactions.started.Add(1)
 	// The reaper waits for the turn, and finds the transaction as its commands have left it.
 	ctx = context.WithoutCancel(ctx)
 	t.reaper = time.AfterFunc(lifetime, func() { c.reap(ctx, t) })
@@ -111,14 +110,10 @@ func (c *cluster) rollback(ctx context.Context, t *transaction) {
 func (c *cluster) conclude(t *transaction, state outcome) {
 	t.reaper.Stop()
 	t.conn.Release()
+	c.transactions.leave(state)
 	t.moveTo(nil)
 	t.conn, t.state = nil, state
 	clear(t.cursors)
-	if state == committed {
-		c.transactions.committed.Add(1)
-	} else {
-		c.transactions.aborted.Add(1)
-	}
 }
 
 // moveTo makes last the connection with whose end the transaction ends.
@@ -133,42 +128,6 @@ func (t *transaction) moveTo(last *conn) {
 		last.transactions.add(t)
 	}
 	t.last = last
-}
-
-// transactionSet is a set of transactions. Its zero value is empty.
-type transactionSet struct {
-	mu      sync.Mutex
-	members map[*transaction]struct{}
-}
-
-func (s *transactionSet) add(t *transaction) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.members == nil {
-		s.members = map[*transaction]struct{}{}
-	}
-	s.members[t] = struct{}{}
-}
-
-func (s *transactionSet) remove(t *transaction) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.members, t)
-}
-
-func (s *transactionSet) all() []*transaction {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.members))
-}
-
-// transactionStats counts a cluster's transactions.
-type transactionStats struct {
-	started, committed, aborted, expired atomic.Int64 // aborted includes the expired
-}
-
-func (s *transactionStats) open() int64 {
-	return s.started.Load() - s.committed.Load() - s.aborted.Load()
 }
 
 // commit makes the transaction's writes durable. If the connection breaks before PostgreSQL has answered, nobody knows

@@ -28,9 +28,11 @@ CREATE FUNCTION tine.recall(of_session bytea, of_number bigint, OUT known boolea
         END
     $$;
 
+-- Makes the record, for a write that recall did not know, or for a transaction.
 CREATE FUNCTION tine.remember(of_session bytea, of_number bigint, with_reply bytea, is_clean boolean) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
+        SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 0));
         INSERT INTO tine.numbered AS n (session, number, reply, clean) VALUES ($1, $2, $3, $4)
         ON CONFLICT (session) DO UPDATE
             SET number = excluded.number, reply = excluded.reply, clean = excluded.clean, written_at = excluded.written_at
