@@ -4,8 +4,9 @@
 //
 // A Server serves many clusters, each on a listener of its own. A connection is one goroutine that reads a message, runs
 // one command and writes one reply. Every command is a row of one table (commands.go): its handler, the privilege it
-// needs, whether it writes. Authentication, authorization, the refusal of transactions and of writes to system databases, and
-// the replay of retried writes happen in one place, before any handler runs (dispatch.go).
+// needs, whether it changes anything. Authentication, authorization, the topology, sessions, transactions and the record of
+// numbered writes are dealt with in one place, before any handler runs (dispatch.go). A handler does not know whether it is part of
+// a transaction: all its SQL goes through conn.queryRow and conn.exec (statement.go), which know.
 //
 // What a command may look like is data (syntax_table.go): each field is passed on, says what holds anyway, or is refused with
 // MongoDB's code. A field that is not there is an error; nothing that a client asks for is ignored. A new command needs an
@@ -19,28 +20,40 @@
 //
 // # Roles
 //
-// A connection authenticates with SCRAM-SHA-256 against the verifier that PostgreSQL holds. Its grants are read then, from
-// the cluster's own data. Work runs on PostgreSQL connections that log in as tine_gateway, which can do nothing, and
-// have taken the user's role with a SET ROLE of its own, checked, before they enter the pool of that role. They never
-// leave it: a failed or forgotten SET ROLE ends in "permission denied", not in another user's rights.
+// A connection authenticates with SCRAM-SHA-256 against the verifier that PostgreSQL holds. The user's grants, a role on some
+// databases, are in the cluster's own data. What each command and each stage of a pipeline needs of them is a table
+// (needs.go, pipeline.go); a command that is not in it is allowed to nobody.
+//
+// The second barrier is PostgreSQL's. Connections log in as tine_gateway, which may do nothing, and take one of two roles
+// with a checked SET ROLE before they enter the pool of that role, which they never leave: tine_reader, which cannot
+// write, for commands that change nothing, and tine_writer. A failed or forgotten SET ROLE ends in "permission denied".
 //
 // A read whose client hangs up is cancelled. A write is not: its driver will ask how it ended.
 //
+// # Sessions and transactions
+//
+// A session is a name that a client made up (lsid), per user. What has a number in it (txnNumber) runs one at a time, by the
+// session's turn. A transaction is one of PostgreSQL with snapshot isolation, on a connection that nobody else uses until it
+// ends: by commit, by abort, by an error, with the client's connection that it ran on last, when its session ends, or when
+// it has lived as long as it may. A lock that another transaction has is not waited for longer than 50 ms in it: the answer is a
+// write conflict with the label by which drivers begin anew, as in MongoDB.
+//
+// # Numbered writes
+//
+// hello presents a replica set, so drivers number their writes and send a write once more if the connection broke. The number
+// and the reply are recorded in the cluster's data by the statement that writes (once.go), one record for a session, so a repetition
+// is answered from the record, whoever died in between: this process, the node, or both. A commit of a transaction is recorded
+// in the transaction, so commitTransaction can be repeated. Where an outcome is not known, the error has the label by which
+// drivers ask again.
+//
 // # Cursors
 //
-// The engine keeps no connection for a cursor; what it needs to go on is a continuation, which stays here. The client
-// has a random number. A cursor belongs to the user and the namespace that opened it, and dies after ten idle minutes, with
-// the cluster's gateway, or when it is killed.
+// Outside of transactions the engine keeps no connection for a cursor; what it needs to go on is a continuation, which stays
+// here, and for a cursor whose result had to be kept, a file in the node. The client has a random number. A cursor belongs to the
+// user and the namespace that opened it, and ends after ten idle minutes, with its session, with the last connection of its
+// client, with the cluster's gateway, or when it is killed.
 //
-// # Retried writes
-//
-// hello presents a replica set, so drivers number their writes (lsid, txnNumber) and send a write once more if the
-// connection broke. The gateway keeps the latest reply of each session and answers a repetition from it; a repetition that
-// overtakes its original waits for it. What this does not cover: the memory is the process's. If the gateway itself
-// dies between the commit and the reply, a retry runs the write again; an insert then fails with a duplicate key, an $inc
-// counts twice. If the node dies then, the gateway does not know the outcome and says so, with an error without the label
-// that would make the driver try again. Numbers kept in the cluster's data, in the transaction of the write, close the
-// gap; they come with transactions, which are refused until then.
+// In a transaction the engine can have one open cursor; there the gateway declares PostgreSQL's own (cursors_held.go).
 //
 // # What callers must not do
 //
