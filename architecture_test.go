@@ -78,6 +78,7 @@ func layers() map[string][]string {
 		"storage": {},
 		"sandbox": {},
 		"catalog": {},
+		"certs":   {},
 		"store":   {},
 		"engine":  {"sandbox", "storage"},
 		"gateway": {"engine"},
