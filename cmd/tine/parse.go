@@ -26,6 +26,19 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 	return at.UTC().Truncate(time.Microsecond), nil
 }
 
+// parseExpiry reads --expires: a moment, or how long from now.
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err == nil {
+		return at.UTC(), nil
+	}
+	hence, ok := parseAgo(text)
+	if !ok {
+		return time.Time{}, &usageError{fmt.Sprintf("--expires must be a time like 2027-01-31T00:00:00Z, or how long from now, like 12h or 30d; got %q", text)}
+	}
+	return now.Add(hence).UTC().Truncate(time.Second), nil
+}
+
 // parseAgo reads a positive duration as Go writes it, with days in front if there are any.
 func parseAgo(text string) (time.Duration, bool) {
 	const day, longest = 24 * time.Hour, 10_000

@@ -54,3 +54,21 @@ func TestStorageIsASize(t *testing.T) {
 		}
 	}
 }
+
+func TestExpiryIsATimeOrHowLongFromNow(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"2027-01-31T02:00:00+02:00": "2027-01-31T00:00:00Z",
+		"12h":                       "2026-08-02T00:00:00Z",
+		"30d":                       "2026-08-31T12:00:00Z",
+	} {
+		at, err := parseExpiry(text, now)
+		if got := at.Format(time.RFC3339); err != nil || got != want {
+			t.Errorf("%s means %s, %v; want %s", text, got, err, want)
+		}
+	}
+	if at, err := parseExpiry("soon", now); exitCode(err) != exitUsage {
+		t.Errorf("soon is accepted as %s, %v", at, err)
+	}
+}

@@ -4,19 +4,26 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"tine/internal/store"
 )
 
 const tokensPath = "/v2/tokens"
 
 // token is the right to use the API.
 type token struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Scope     string `json:"scope"`
-	CreatedAt string `json:"created_at"`
-	Secret    string `json:"secret,omitempty"` // in the answer to its creation only
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Scopes     []string `json:"scopes"`
+	CreatedAt  string   `json:"created_at"`
+	ExpiresAt  *string  `json:"expires_at"`
+	LastUsedAt *string  `json:"last_used_at"`
+	Secret     string   `json:"secret,omitempty"` // in the answer to its creation only
 }
 
 func newTokenCommand() *cobra.Command {
@@ -26,11 +33,13 @@ func newTokenCommand() *cobra.Command {
 }
 
 func newTokenCreateCommand(o *clientOptions) *cobra.Command {
-	var scope string
+	var scopes []string
+	var expires string
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a token and show it, this once",
 		Example: `  tine token create ci --scope read
+  tine token create deploy --scope database:read --scope database:create --expires 30d
   export DIGITALOCEAN_ACCESS_TOKEN=$(tine token create doctl --scope write)`,
 		Args:              takes("NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -42,7 +51,14 @@ func newTokenCreateCommand(o *clientOptions) *cobra.Command {
 			var root struct {
 				Token token `json:"token"`
 			}
-			body := map[string]string{"name": args[0], "scope": scope}
+			body := map[string]any{"name": args[0], "scopes": scopes}
+			if expires != "" {
+				at, err := parseExpiry(expires, time.Now())
+				if err != nil {
+					return err
+				}
+				body["expires_at"] = at
+			}
 			if err := api.call(cmd.Context(), http.MethodPost, tokensPath, body, &root); err != nil {
 				return err
 			}
@@ -53,9 +69,29 @@ func newTokenCreateCommand(o *clientOptions) *cobra.Command {
 			return printText(cmd.OutOrStdout(), root.Token.Secret+"\n")
 		},
 	}
-	cmd.Flags().StringVar(&scope, "scope", "write", "what it allows: read, write (also create, fork and destroy) or admin (also tokens)")
-	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]string{"read", "write", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringSliceVar(&scopes, "scope", []string{store.ScopeWrite},
+		"what it allows: read, write (also create, change and destroy), admin (also tokens), or single scopes such as database:create")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it ends by itself: a `time`, or how long from now, like 12h or 30d (default never)")
+	completions := append(store.Scopes(), store.ScopeWrite, store.ScopeRead)
+	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(completions, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// shortScopes is a list of scopes, by the short name that it has.
+func shortScopes(scopes []string) string {
+	for _, short := range []string{store.ScopeWrite, store.ScopeRead} {
+		if slices.Equal(scopes, store.Expand(short)) {
+			return short
+		}
+	}
+	return strings.Join(scopes, " ")
+}
+
+func orNever(moment *string) string {
+	if moment == nil {
+		return "never"
+	}
+	return *moment
 }
 
 func newTokenListCommand(o *clientOptions) *cobra.Command {
@@ -79,9 +115,9 @@ func newTokenListCommand(o *clientOptions) *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, t := range list {
-				rows[i] = []string{t.Name, t.Scope, t.CreatedAt, t.ID}
+				rows[i] = []string{t.Name, shortScopes(t.Scopes), t.CreatedAt, orNever(t.ExpiresAt), orNever(t.LastUsedAt), t.ID}
 			}
-			return printTable(cmd.OutOrStdout(), []string{"NAME", "SCOPE", "CREATED", "ID"}, rows)
+			return printTable(cmd.OutOrStdout(), []string{"NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "ID"}, rows)
 		},
 	}
 }

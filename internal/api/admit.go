@@ -21,12 +21,12 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, scope string) err
 	if err != nil {
 		return err
 	}
-	infoOf(r).token = token.Name
+	infoOf(r).token = token
 	if err := s.limits.spend(w.Header(), token); err != nil {
 		return err
 	}
-	if !includes(token.Scope, scope) {
-		return &statusError{http.StatusForbidden, "you are not authorized to do this: it needs a token with the scope " + scope + ", and yours has " + token.Scope}
+	if !token.Allows(scope) {
+		return &statusError{http.StatusForbidden, "You are missing the required permission " + scope + "."}
 	}
 	return nil
 }
@@ -38,10 +38,4 @@ func bearer(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(secret)
-}
-
-// includes says whether a token of scope has may do what needs scope needed.
-func includes(has, needed string) bool {
-	rank := map[string]int{store.ScopeRead: 1, store.ScopeWrite: 2, store.ScopeAdmin: 3}
-	return rank[has] >= rank[needed]
 }

@@ -73,17 +73,17 @@ func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for path, methods := range map[string]map[string]endpoint{
 		databases: {
-			http.MethodGet:  {store.ScopeRead, s.listDatabases},
-			http.MethodPost: {store.ScopeWrite, s.createDatabase},
+			http.MethodGet:  {store.ScopeDatabaseRead, s.listDatabases},
+			http.MethodPost: {store.ScopeDatabaseCreate, s.createDatabase},
 		},
 		database: {
-			http.MethodGet:    {store.ScopeRead, s.getDatabase},
-			http.MethodDelete: {store.ScopeWrite, s.deleteDatabase},
+			http.MethodGet:    {store.ScopeDatabaseRead, s.getDatabase},
+			http.MethodDelete: {store.ScopeDatabaseDelete, s.deleteDatabase},
 		},
-		databases + "/options": {http.MethodGet: {store.ScopeRead, s.getOptions}},
-		database + "/backups":  {http.MethodGet: {store.ScopeRead, s.listBackups}},
-		database + "/events":   {http.MethodGet: {store.ScopeRead, s.listEvents}},
-		database + "/history":  {http.MethodGet: {store.ScopeRead, s.getHistory}},
+		databases + "/options": {http.MethodGet: {store.ScopeDatabaseRead, s.getOptions}},
+		database + "/backups":  {http.MethodGet: {store.ScopeDatabaseRead, s.listBackups}},
+		database + "/events":   {http.MethodGet: {store.ScopeDatabaseRead, s.listEvents}},
+		database + "/history":  {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
 		"/v2/tokens": {
 			http.MethodGet:  {store.ScopeAdmin, s.listTokens},
 			http.MethodPost: {store.ScopeAdmin, s.createToken},

@@ -67,7 +67,7 @@ func (s *server) createDatabase(r *http.Request) (response, error) {
 		return response{}, err
 	}
 	return response{http.StatusCreated, map[string]any{
-		"database": s.encodeDatabase(created.Cluster, created.Connection, created.Users),
+		"database": s.encodeDatabase(r, created.Cluster, created.Connection, created.Users),
 	}}, nil
 }
 
@@ -104,7 +104,7 @@ func (s *server) getDatabase(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return ok(map[string]any{"database": s.encodeKnown(c)})
+	return ok(map[string]any{"database": s.encodeKnown(r, c)})
 }
 
 func (s *server) deleteDatabase(r *http.Request) (response, error) {
@@ -125,7 +125,7 @@ func (s *server) listDatabases(r *http.Request) (response, error) {
 	}
 	databases := make([]database, len(list))
 	for i, c := range list {
-		databases[i] = s.encodeKnown(c)
+		databases[i] = s.encodeKnown(r, c)
 	}
 	return ok(map[string]any{
 		"databases": databases,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"time"
 
 	"tine/internal/fleet"
@@ -83,11 +84,16 @@ type doSettings struct {
 }
 
 // encodeKnown is a cluster whose password was shown long ago.
-func (s *server) encodeKnown(c store.Cluster) database {
-	return s.encodeDatabase(c, s.fleet.Connection(c, ""), s.fleet.Users(c))
+func (s *server) encodeKnown(r *http.Request, c store.Cluster) database {
+	return s.encodeDatabase(r, c, s.fleet.Connection(c, ""), s.fleet.Users(c))
 }
 
-func (s *server) encodeDatabase(c store.Cluster, conn fleet.Connection, users []fleet.User) database {
+// encodeDatabase leaves credentials out that the request's token may not see.
+func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Connection, users []fleet.User) database {
+	credentials := infoOf(r).token.Allows(store.ScopeViewCredentials)
+	if !credentials {
+		conn.Password, conn.URI = "", ""
+	}
 	version, _ := s.fleet.Catalog().Version(c.Version)
 	reachable := connection(conn)
 	d := database{
@@ -101,6 +107,9 @@ func (s *server) encodeDatabase(c store.Cluster, conn fleet.Connection, users []
 	}
 	for i, u := range users {
 		d.Users[i] = user(u)
+		if !credentials {
+			d.Users[i].Password = ""
+		}
 	}
 	return d
 }
@@ -119,6 +128,14 @@ func encodeSource(c store.Cluster) *forkedFrom {
 
 // seconds is a time as DigitalOcean writes it.
 func seconds(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func secondsOrNull(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	text := seconds(*t)
+	return &text
+}
 
 // exact is a time to the microsecond, as it can be forked at.
 func exact(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -236,7 +236,30 @@ func TestGodoNeedsAToken(t *testing.T) {
 		t.Error(err)
 	}
 	_, _, err := reader.Create(t.Context(), createRequest("prod"))
-	wantGodoError(t, err, http.StatusForbidden, "you are not authorized to do this: it needs a token with the scope write, and yours has read")
+	wantGodoError(t, err, http.StatusForbidden, "You are missing the required permission database:create.")
 	_, err = reader.Delete(t.Context(), "11111111-2222-4333-8444-555555555555")
-	wantGodoError(t, err, http.StatusForbidden, "you are not authorized to do this: it needs a token with the scope write, and yours has read")
+	wantGodoError(t, err, http.StatusForbidden, "You are missing the required permission database:delete.")
+}
+
+func TestWithoutTheScopeViewCredentialsThereAreNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	secret, _, err := b.store.CreateToken(t.Context(), "deploy", nil, store.ScopeDatabaseRead, store.ScopeDatabaseCreate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	databases := b.godo(t, secret).Databases
+	made, _, err := databases.Create(t.Context(), createRequest("prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := databases.Get(t.Context(), made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, db := range []*godo.Database{made, got} {
+		if c := db.Connection; c.Password != "" || c.URI != "" || c.Port != 28000 || db.Users[0].Password != "" || db.PrivateConnection.URI != "" {
+			t.Errorf("connection %+v, users %+v", c, db.Users)
+		}
+	}
 }

@@ -97,7 +97,7 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 
 func (b *bundle) token(t testing.TB, scope string) string {
 	t.Helper()
-	secret, _, err := b.store.CreateToken(t.Context(), scope, scope)
+	secret, _, err := b.store.CreateToken(t.Context(), scope, nil, scope)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,7 +72,7 @@ func TestBrokenRequestsAreRefusedInWords(t *testing.T) {
 		"page":             {"GET", "/v2/databases?page=0", "", 422, "unprocessable_entity", "page must be a whole number from 1 to 1000000"},
 		"per_page":         {"GET", "/v2/databases?per_page=201", "", 422, "unprocessable_entity", "per_page must be a whole number from 1 to 200"},
 		"flag":             {"GET", "/v2/databases?include_destroying=maybe", "", 422, "unprocessable_entity", "include_destroying must be true or false"},
-		"tokens for admin": {"GET", "/v2/tokens", "", 403, "forbidden", "you are not authorized to do this: it needs a token with the scope admin, and yours has write"},
+		"tokens for admin": {"GET", "/v2/tokens", "", 403, "forbidden", "You are missing the required permission admin."},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -175,10 +176,10 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.secret = b.token(t, store.ScopeAdmin)
-	a := b.do(t, http.MethodPost, "/v2/tokens", `{"name":"ci","scope":"read"}`)
+	a := b.do(t, http.MethodPost, "/v2/tokens", `{"name":"ci","scopes":["tag:read","database:read"],"expires_at":"2126-01-01T00:00:00Z"}`)
 	made, _ := a.json(t)["token"].(map[string]any)
 	secret, _ := made["secret"].(string)
-	if a.status != http.StatusCreated || made["scope"] != "read" || secret == "" {
+	if a.status != http.StatusCreated || !reflect.DeepEqual(made["scopes"], []any{"database:read", "tag:read"}) || made["expires_at"] != "2126-01-01T00:00:00Z" || secret == "" {
 		t.Fatalf("answer %d %s", a.status, a.body)
 	}
 	use := func() int {
@@ -191,9 +192,11 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	if strings.Contains(list.body, "tine_v1_") || !strings.Contains(list.body, `"name":"ci"`) {
 		t.Errorf("tokens %s", list.body)
 	}
-	b.do(t, http.MethodPost, "/v2/tokens", `{"name":"ci","scope":"read"}`).wantError(t, 422, "unprocessable_entity", `name must be unique; there is a token "ci" already`)
-	b.do(t, http.MethodPost, "/v2/tokens", `{"name":"x","scope":"root"}`).wantError(t, 422, "unprocessable_entity", `scope must be one of admin, write, read; got "root"`)
-	b.do(t, http.MethodPost, "/v2/tokens", `{"scope":"read"}`).wantError(t, 422, "unprocessable_entity", `name must be 1 to 100 characters; "" has 0`)
+	b.do(t, http.MethodPost, "/v2/tokens", `{"name":"ci","scopes":["tag:read","database:read"],"expires_at":"2126-01-01T00:00:00Z"}`).wantError(t, 422, "unprocessable_entity", `name must be unique; there is a token "ci" already`)
+	b.do(t, http.MethodPost, "/v2/tokens", `{"name":"x","scopes":["root"]}`).wantError(t, 422, "unprocessable_entity", `scopes must be one of `+strings.Join(store.Scopes(), ", ")+`, write, read; got "root"`)
+	b.do(t, http.MethodPost, "/v2/tokens", `{"name":"x","scopes":["read"],"expires_at":"2020-01-01T00:00:00Z"}`).
+		wantError(t, 422, "unprocessable_entity", `expires_at must be in the future; got 2020-01-01T00:00:00Z`)
+	b.do(t, http.MethodPost, "/v2/tokens", `{"scopes":["read"]}`).wantError(t, 422, "unprocessable_entity", `name must be 1 to 100 characters; "" has 0`)
 	id, _ := made["id"].(string)
 	if a := b.do(t, http.MethodDelete, "/v2/tokens/"+id, ""); a.status != http.StatusNoContent {
 		t.Errorf("revoking: %d %s", a.status, a.body)

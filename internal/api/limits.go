@@ -48,7 +48,7 @@ func (l *limits) spend(header http.Header, token store.Token) error {
 	now := l.clock()
 	b := l.of(token.ID)
 	var wait time.Duration
-	if token.Scope != store.ScopeAdmin {
+	if !token.Allows(store.ScopeAdmin) {
 		wait = b.spend(now)
 	}
 	left := max(b.hour.TokensAt(now), 0)

@@ -14,7 +14,7 @@ func (s *server) serveMetrics(metrics http.Handler) http.Handler {
 			s.fail(w, r, &statusError{http.StatusMethodNotAllowed, "the method must be GET for this path; got " + r.Method})
 			return
 		}
-		if err := s.admit(w, r, store.ScopeRead); err != nil {
+		if err := s.admit(w, r, store.ScopeDatabaseRead); err != nil {
 			s.fail(w, r, err)
 			return
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"tine/internal/store"
 )
 
 // response is an answer that is no error.
@@ -26,7 +28,7 @@ func noContent() (response, error) { return response{status: http.StatusNoConten
 // info is what is known about a request while it is served.
 type info struct {
 	id    string
-	token string // name of its token, for the log
+	token store.Token // the zero value until it is known
 }
 
 type infoKey struct{}
@@ -57,7 +59,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 				s.log.ErrorContext(r.Context(), "request panicked", "request_id", i.id, "cause", cause)
 				s.fail(recorder, r, &statusError{http.StatusInternalServerError, serverError})
 			}
-			s.log.InfoContext(r.Context(), "request served", "request_id", i.id, "token", i.token, "method", r.Method,
+			s.log.InfoContext(r.Context(), "request served", "request_id", i.id, "token", i.token.Name, "method", r.Method,
 				"path", r.URL.Path, "status", recorder.status, "duration", s.clock().Sub(start))
 		}()
 		next.ServeHTTP(recorder, r)

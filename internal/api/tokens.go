@@ -3,30 +3,45 @@ package api
 import (
 	"net/http"
 
+	"tine/internal/fleet"
 	"tine/internal/store"
 )
 
 type token struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Scope     string `json:"scope"`
-	CreatedAt string `json:"created_at"`
-	Secret    string `json:"secret,omitempty"` // in the answer to its creation only
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Scopes     []string `json:"scopes"`
+	CreatedAt  string   `json:"created_at"`
+	ExpiresAt  *string  `json:"expires_at"`
+	LastUsedAt *string  `json:"last_used_at"`
+	Secret     string   `json:"secret,omitempty"` // in the answer to its creation only
 }
 
 func encodeToken(t store.Token, secret string) token {
-	return token{ID: t.ID, Name: t.Name, Scope: t.Scope, CreatedAt: seconds(t.CreatedAt), Secret: secret}
+	return token{
+		ID: t.ID, Name: t.Name, Scopes: t.Scopes, CreatedAt: seconds(t.CreatedAt), ExpiresAt: secondsOrNull(t.ExpiresAt),
+		LastUsedAt: secondsOrNull(t.LastUsedAt), Secret: secret,
+	}
 }
 
 func (s *server) createToken(r *http.Request) (response, error) {
 	var body struct {
-		Name  string `json:"name"`
-		Scope string `json:"scope"`
+		Name      string   `json:"name"`
+		Scopes    []string `json:"scopes"`
+		ExpiresAt string   `json:"expires_at"`
 	}
 	if err := decode(r, &body); err != nil {
 		return response{}, err
 	}
-	secret, t, err := s.fleet.CreateToken(r.Context(), body.Name, body.Scope)
+	request := fleet.TokenRequest{Name: body.Name, Scopes: body.Scopes}
+	if body.ExpiresAt != "" {
+		at, err := parseTime("expires_at", body.ExpiresAt)
+		if err != nil {
+			return response{}, err
+		}
+		request.Expires = &at
+	}
+	secret, t, err := s.fleet.CreateToken(r.Context(), request)
 	if err != nil {
 		return response{}, err
 	}

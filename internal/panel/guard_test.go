@@ -67,7 +67,7 @@ func TestTheScopeReadSeesNoButtonsAndIsRefused(t *testing.T) {
 	page.want(t, http.StatusOK, "backend", "1.5 GiB")
 	page.wantWithout(t, "/fork", "/destroy")
 	for path, form := range changes(c) {
-		w.get(t, path).want(t, http.StatusForbidden, "Your token may not do this", "yours has the scope read")
+		w.get(t, path).want(t, http.StatusForbidden, "Your token may not do this", "yours has account:read")
 		form.Set("csrf", w.csrf)
 		b.wantUntouched(t, func() {
 			w.do(t, http.MethodPost, path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded").

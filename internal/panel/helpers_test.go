@@ -116,7 +116,7 @@ func (b *bundle) browser(t *testing.T) *browser {
 // loggedIn is a browser with a session of a new token of that scope.
 func (b *bundle) loggedIn(t *testing.T, scope string) *browser {
 	t.Helper()
-	secret, _, err := b.store.CreateToken(t.Context(), scope, scope)
+	secret, _, err := b.store.CreateToken(t.Context(), scope, nil, scope)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestWithoutASessionEverythingLeadsToTheLogIn(t *testing.T) {
 func TestLogInAndOut(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, _, err := b.store.CreateToken(t.Context(), "ops", store.ScopeRead)
+	secret, _, err := b.store.CreateToken(t.Context(), "ops", nil, store.ScopeRead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestLogInAndOut(t *testing.T) {
 func TestALogInLeadsToPagesOfOursOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, _, err := b.store.CreateToken(t.Context(), "ops", store.ScopeRead)
+	secret, _, err := b.store.CreateToken(t.Context(), "ops", nil, store.ScopeRead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestALogInLeadsToPagesOfOursOnly(t *testing.T) {
 func TestCookiesAreForThisHostAndTLSAloneUnderTLS(t *testing.T) {
 	t.Parallel()
 	b := setupWith(t, httptest.NewTLSServer)
-	secret, _, err := b.store.CreateToken(t.Context(), "ops", store.ScopeRead)
+	secret, _, err := b.store.CreateToken(t.Context(), "ops", nil, store.ScopeRead)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"tine/internal/store"
@@ -28,7 +29,7 @@ func (v visit) id() string { return v.request.PathValue("id") }
 
 // mayWrite says whether the visitor may change anything. The scopes are the API's.
 func (v visit) mayWrite() bool {
-	return v.token.Scope == store.ScopeWrite || v.token.Scope == store.ScopeAdmin
+	return v.token.Allows(store.ScopeDatabaseCreate) && v.token.Allows(store.ScopeDatabaseUpdate) && v.token.Allows(store.ScopeDatabaseDelete)
 }
 
 // answer is what a handler chose: a page, or another place to go to.
@@ -44,6 +45,18 @@ type answer struct {
 
 func redirect(location string) answer { return answer{location: location} }
 
+// access is what the visitor may do, in a word.
+func (v visit) access() string {
+	switch {
+	case v.token.Allows(store.ScopeAdmin):
+		return store.ScopeAdmin
+	case v.mayWrite():
+		return store.ScopeWrite
+	default:
+		return store.ScopeRead
+	}
+}
+
 type handler func(visit) (answer, error)
 
 // writing wraps what a token with the scope read may not do.
@@ -52,7 +65,7 @@ func writing(next handler) handler {
 		if !v.mayWrite() {
 			return answer{}, &refusal{
 				http.StatusForbidden, "Your token may not do this",
-				"Changing anything needs a token with the scope write, and yours has the scope " + v.token.Scope + ".",
+				"Changing anything needs a token with the scope write; yours has " + strings.Join(v.token.Scopes, ", ") + ".",
 			}
 		}
 		return next(v)
@@ -141,7 +154,7 @@ func (p *panel) loggedIn(serve handler) http.Handler {
 		}
 		noteOf(r).token = token.Name
 		v := visit{request: r, session: s, token: token, received: received}
-		f := frame{Visitor: token.Name, Scope: token.Scope, CSRF: s.csrf, MayWrite: v.mayWrite()}
+		f := frame{Visitor: token.Name, Scope: v.access(), CSRF: s.csrf, MayWrite: v.mayWrite()}
 		if r.Method == http.MethodPost && !sameText(r.PostForm.Get("csrf"), s.csrf) {
 			p.fail(w, r, f, staleForm())
 			return
