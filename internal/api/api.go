@@ -68,8 +68,11 @@ type endpoint struct {
 	serve func(*http.Request) (response, error)
 }
 
+// databasePath is the path of one cluster.
+const databasePath = "/v2/databases/{id}"
+
 func (s *server) routes() *http.ServeMux {
-	const databases, database = "/v2/databases", "/v2/databases/{id}"
+	const databases, database = "/v2/databases", databasePath
 	mux := http.NewServeMux()
 	for path, methods := range map[string]map[string]endpoint{
 		databases: {
@@ -89,10 +92,11 @@ func (s *server) routes() *http.ServeMux {
 			http.MethodPost: {store.ScopeAdmin, s.createToken},
 		},
 		"/v2/tokens/{id}": {http.MethodDelete: {store.ScopeAdmin, s.revokeToken}},
+		"/v2/audit":       {http.MethodGet: {store.ScopeAdmin, s.listAudit}},
 		"/healthz":        {http.MethodGet: {"", s.health}},
 		"/readyz":         {http.MethodGet: {"", s.readiness}},
 	} {
-		mux.Handle(path, s.methods(methods))
+		mux.Handle(path, s.methods(path, methods))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &statusError{http.StatusNotFound, "the resource you requested could not be found: there is no path " + quotePath(r)})

@@ -66,6 +66,7 @@ func (s *server) createDatabase(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	infoOf(r).made = created.Cluster.ID
 	return response{http.StatusCreated, map[string]any{
 		"database": s.encodeDatabase(r, created.Cluster, created.Connection, created.Users),
 	}}, nil

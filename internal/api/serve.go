@@ -29,6 +29,7 @@ func noContent() (response, error) { return response{status: http.StatusNoConten
 type info struct {
 	id    string
 	token store.Token // the zero value until it is known
+	made  string      // id of the cluster that the request made
 }
 
 type infoKey struct{}
@@ -79,7 +80,7 @@ func (r *statusRecorder) WriteHeader(status int) {
 }
 
 // methods serves one path.
-func (s *server) methods(endpoints map[string]endpoint) http.Handler {
+func (s *server) methods(path string, endpoints map[string]endpoint) http.Handler {
 	allowed := strings.Join(slices.Sorted(maps.Keys(endpoints)), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
@@ -96,13 +97,20 @@ func (s *server) methods(endpoints map[string]endpoint) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		answer, err := e.serve(r)
+		answer, err := s.answer(r, method+" "+path, e)
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
 		s.write(w, r, answer.status, answer.body)
 	})
+}
+
+func (s *server) answer(r *http.Request, action string, e endpoint) (response, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return e.serve(r)
+	}
+	return s.audited(r, action, e.serve)
 }
 
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {

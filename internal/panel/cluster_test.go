@@ -100,6 +100,10 @@ func TestDestroyWantsTheNameTyped(t *testing.T) {
 	}
 	w.post(t, path, "name", " backend ").wantRedirect(t, "/databases")
 	w.get(t, "/databases").want(t, http.StatusOK, "backend", "destroying")
+	if log, err := b.store.Audit(t.Context(), store.AuditPage{ClusterID: c.ID, Size: 1}); err != nil || len(log) != 1 ||
+		log[0].Action != "panel: POST /databases/{id}/destroy" || log[0].TokenName != store.ScopeWrite || log[0].Outcome.Status != http.StatusSeeOther {
+		t.Errorf("audit log %+v, %v", log, err)
+	}
 	leaving := w.get(t, "/databases/"+c.ID)
 	leaving.want(t, http.StatusOK, "The cluster is being destroyed.")
 	leaving.wantWithout(t, "/destroy", "/fork")

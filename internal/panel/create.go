@@ -66,5 +66,5 @@ func (p *panel) create(v visit) (answer, error) {
 
 // createdPage is the only one that ever shows the password. It answers the form itself, so that the password need not be kept for a moment.
 func createdPage(created fleet.Created) answer {
-	return answer{status: http.StatusCreated, page: "created", title: created.Cluster.Name, data: created}
+	return answer{status: http.StatusCreated, page: "created", made: created.Cluster.ID, title: created.Cluster.Name, data: created}
 }

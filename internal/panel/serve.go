@@ -38,6 +38,7 @@ type answer struct {
 	forget   bool   // whether the browser shall forget its session
 	status   int    // 0: 200
 	page     string // name of the template
+	made     string // id of the cluster that was made
 	title    string
 	refresh  int // seconds after which the browser asks again; 0: it does not
 	data     any // what the template shows
@@ -159,7 +160,7 @@ func (p *panel) loggedIn(serve handler) http.Handler {
 			p.fail(w, r, f, staleForm())
 			return
 		}
-		a, err := serve(v)
+		a, err := p.serve(v, serve)
 		if a.forget {
 			setCookie(w, r, sessionCookie, "")
 		}
