@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,7 +23,7 @@ const requestTimeout = 30 * time.Second
 
 // clientOptions are the flags of all commands that speak to the API.
 type clientOptions struct {
-	api, token, tokenFile, dataDir, output string
+	api, apiCA, token, tokenFile, dataDir, output string
 }
 
 // addClientFlags gives cmd and its children the flags of a client.
@@ -29,6 +31,7 @@ func addClientFlags(cmd *cobra.Command) *clientOptions {
 	o := &clientOptions{}
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.api, "api", "http://127.0.0.1:8080", "`URL` of the API")
+	f.StringVar(&o.apiCA, "api-ca", "", "`file` with the CA to trust for an https API, beside the system's (default DATA/ca.crt, if it is there)")
 	f.StringVar(&o.token, "token", "", "the API `token`; better given by its variable, because others can see command lines")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` that holds the token (default DATA/admin-token)")
 	f.StringVar(&o.dataDir, "data-dir", "/var/lib/tine", "where Tine keeps the admin token, on its own machine")
@@ -53,12 +56,41 @@ func (o *clientOptions) client() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &oauth2.Transport{Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: secret})}
+	trusting, err := o.trusting()
+	if err != nil {
+		return nil, err
+	}
+	transport := &oauth2.Transport{Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: secret}), Base: trusting}
 	g, err := godo.New(&http.Client{Transport: transport, Timeout: requestTimeout}, godo.SetBaseURL(o.api), godo.SetUserAgent("tine"))
 	if err != nil {
 		return nil, fmt.Errorf("prepare client: %w", err)
 	}
 	return &client{g}, nil
+}
+
+// trusting is how the API is reached: whoever is shown its CA trusts it, and what the system trusts.
+func (o *clientOptions) trusting() (http.RoundTripper, error) {
+	path := o.apiCA
+	if path == "" {
+		path = filepath.Join(o.dataDir, "ca.crt")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil && o.apiCA == "" {
+		return http.DefaultTransport, nil
+	}
+	if err != nil {
+		return nil, &usageError{"--api-ca must be a file with a certificate: " + err.Error()}
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, &usageError{"--api-ca must be a file with a certificate in PEM form; " + path + " has none"}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // the library says so
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return transport, nil
 }
 
 // secret returns the token: the flag's, or that of the file.

@@ -23,7 +23,7 @@ func newClusterCommand() *cobra.Command {
 	o := addClientFlags(cmd)
 	return group(cmd,
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
-		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterHistoryCommand(o))
+		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o))
 }
 
 // cluster is what the API says of a cluster. It is printed as JSON exactly as it came, with the fields that godo does not know.

@@ -26,7 +26,9 @@ func newClusterConnectCommand(o *clientOptions) *cobra.Command {
 		Long: `Open mongosh on a cluster, or print its URI if mongosh is not installed or --print is given.
 
 Tine does not know passwords. It takes the one in ` + passwordVariable + `; without that mongosh asks for it, and the
-printed URI has a place for it.`,
+printed URI has a place for it.
+
+Where the cluster is reached by TLS, its CA is kept in a file in the user's cache, and the URI leads to it.`,
 		Example: `  tine cluster connect shop
   TINE_PASSWORD=... tine cluster connect shop --print`,
 		Args:              takes("CLUSTER"),
@@ -43,6 +45,13 @@ printed URI has a place for it.`,
 			uri, err := c.connectURI(os.Getenv(passwordVariable))
 			if err != nil {
 				return err
+			}
+			if uri.needsTLS() {
+				path, err := api.saveCA(cmd.Context(), c.ID)
+				if err != nil {
+					return err
+				}
+				uri.trust(path)
 			}
 			shell, err := exec.LookPath("mongosh")
 			if printOnly || err != nil {
@@ -77,6 +86,21 @@ func (c cluster) connectURI(password string) (connectURI, error) {
 	}
 	u.User = url.User(c.user())
 	return connectURI{url: u, user: c.user(), password: password}, nil
+}
+
+func (u connectURI) needsTLS() bool {
+	query := u.url.Query()
+	return query.Get("tls") == "true" || query.Get("ssl") == "true"
+}
+
+// trust has clients believe who shows a certificate of the CA in a file; an empty path leaves that to them.
+func (u connectURI) trust(path string) {
+	if path == "" {
+		return
+	}
+	query := u.url.Query()
+	query.Set("tlsCAFile", path)
+	u.url.RawQuery = query.Encode()
 }
 
 // printable has the password, or a mark where to put it.

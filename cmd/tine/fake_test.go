@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,18 +18,27 @@ const (
 	shopJSON = `{"id":"` + shopID + `","name":"shop","engine":"mongodb","version":"8","num_nodes":1,"size":"db-s-1vcpu-1gb","region":"nyc1",` +
 		`"status":"online","created_at":"2026-08-01T12:00:00Z","storage_size_mib":15360,"not_in_godo":true,` +
 		`"connection":{"uri":"mongodb://doadmin@127.0.0.1:27100/admin?authSource=admin&replicaSet=shop","host":"127.0.0.1","port":27100,"user":"doadmin"}}`
+	shopCA = "-----BEGIN CERTIFICATE-----\n"
 	forkID = "ffb22ddf-7751-41d9-bb56-56541f33d8d3"
 )
 
 // fakeAPI is a Tine that has one cluster, shop. Its fork is online when it is asked about for the third time.
 type fakeAPI struct {
 	*httptest.Server
+	tls        bool // of shop
 	forkStatus string
 	created    atomic.Pointer[string] // the body of the last POST
 	asked      atomic.Int32
 }
 
 func newAPI(t *testing.T) *fakeAPI {
+	t.Helper()
+	a := newUnstartedAPI(t)
+	a.Start()
+	return a
+}
+
+func newUnstartedAPI(t *testing.T) *fakeAPI {
 	t.Helper()
 	a := &fakeAPI{forkStatus: "online"}
 	mux := http.NewServeMux()
@@ -36,7 +47,7 @@ func newAPI(t *testing.T) *fakeAPI {
 			answer(w, http.StatusOK, `{"databases":[]}`)
 			return
 		}
-		answer(w, http.StatusOK, `{"databases":[`+shopJSON+`]}`)
+		answer(w, http.StatusOK, `{"databases":[`+a.shop()+`]}`)
 	})
 	mux.HandleFunc("POST /v2/databases", func(w http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
@@ -49,7 +60,7 @@ func newAPI(t *testing.T) *fakeAPI {
 		const polls = 3
 		switch id := r.PathValue("id"); {
 		case id == shopID:
-			answer(w, http.StatusOK, `{"database":`+shopJSON+`}`)
+			answer(w, http.StatusOK, `{"database":`+a.shop()+`}`)
 		case id == forkID && a.asked.Add(1) < polls:
 			answer(w, http.StatusOK, `{"database":`+a.fork("forking", "doadmin@", "")+`}`)
 		case id == forkID:
@@ -61,9 +72,24 @@ func newAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("GET /v2/databases/"+forkID+"/events", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"events":[{"message":"It began."},{"message":"The disk is full."}]}`)
 	})
-	a.Server = httptest.NewServer(mux)
+	mux.HandleFunc("GET /v2/databases/"+shopID+"/ca", func(w http.ResponseWriter, _ *http.Request) {
+		if !a.tls {
+			answer(w, http.StatusNotFound, `{"id":"not_found","message":"there is no CA"}`)
+			return
+		}
+		answer(w, http.StatusOK, `{"ca":{"certificate":"`+base64.StdEncoding.EncodeToString([]byte(shopCA))+`"}}`)
+	})
+	a.Server = httptest.NewUnstartedServer(mux)
+	a.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	t.Cleanup(a.Close)
 	return a
+}
+
+func (a *fakeAPI) shop() string {
+	if a.tls {
+		return strings.Replace(shopJSON, "replicaSet=shop", "replicaSet=shop&tls=true", 1)
+	}
+	return shopJSON
 }
 
 func (a *fakeAPI) fork(status, user, password string) string {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newUpCommand() *cobra.Command {
@@ -36,15 +37,28 @@ The first start writes an administrator's token to DATA/admin-token, readable by
 		},
 	}
 	f := cmd.Flags()
+	f.AddFlagSet(upFlags(&opts))
+	f.StringVar(&configFile, "config", "", "YAML file with these settings and more; see docs/operating.md")
+	f.BoolVar(&debug, "debug", false, "log every step")
+	return cmd
+}
+
+// upFlags are the settings of tine up that are flags, too.
+func upFlags(opts *upOptions) *pflag.FlagSet {
+	f := pflag.NewFlagSet("up", pflag.ContinueOnError)
 	f.StringVar(&opts.DataDir, "data-dir", opts.DataDir, "where everything that Tine keeps is")
 	f.StringVar(&opts.EngineDir, "engine-dir", opts.EngineDir, "where the engine is installed")
 	f.StringVar(&opts.Listen, "listen", opts.Listen, "address of the API and the control panel")
 	f.StringVar(&opts.GatewayHost, "gateway-host", opts.GatewayHost, "host name or address at which clients reach the clusters")
 	f.StringVar(&opts.GatewayPorts, "gateway-ports", opts.GatewayPorts, "ports for the clusters, first and last")
-	f.StringVar(&configFile, "config", "", "YAML file with these settings and more; see docs/operating.md")
+	addOptional(f, &opts.ListenTLS, "listen-tls", "serve the API and the panel by TLS (default: unless --listen is on loopback)")
+	addOptional(f, &opts.GatewayPlaintext, "gateway-plaintext",
+		"let the clusters' clients on this machine do without TLS (default: if --gateway-host is on loopback)")
+	f.StringVar(&opts.TLS.Cert, "tls-cert", "", "`file` with the certificate and its chain (default: one of Tine's own CA, DATA/ca.crt)")
+	f.StringVar(&opts.TLS.Key, "tls-key", "", "`file` with the key of --tls-cert")
+	f.StringVar(&opts.TLS.CA, "tls-ca", "", "`file` with the CA that clients need to trust --tls-cert, if they do not anyway")
 	f.BoolVar(&opts.StopNodes, "stop-nodes", false, "at the end, stop the nodes, unmount the pool and detach it")
-	f.BoolVar(&debug, "debug", false, "log every step")
-	return cmd
+	return f
 }
 
 func newLogger(w io.Writer, debug bool) *slog.Logger {
@@ -63,7 +77,7 @@ func runUp(ctx context.Context, opts upOptions, log *slog.Logger, out io.Writer)
 	u := &up{opts: opts, log: log}
 	err := u.start(ctx)
 	if err == nil {
-		_, _ = fmt.Fprintf(out, "ready api=http://%s gateway=%s ports=%s\n", u.api.Addr(), opts.GatewayHost, opts.GatewayPorts)
+		_, _ = fmt.Fprintf(out, "ready api=%s gateway=%s ports=%s\n", u.api.URL(), opts.GatewayHost, opts.GatewayPorts)
 		err = u.wait(ctx)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

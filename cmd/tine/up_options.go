@@ -23,6 +23,10 @@ type upOptions struct {
 	GatewayPorts string `yaml:"gateway_ports"`
 	StopNodes    bool   `yaml:"stop_nodes"`
 
+	ListenTLS        *bool      `yaml:"listen_tls"`        // nil: unless Listen is on loopback
+	GatewayPlaintext *bool      `yaml:"gateway_plaintext"` // nil: if GatewayHost is on loopback
+	TLS              tlsOptions `yaml:"tls"`
+
 	// What follows is for the configuration file alone.
 
 	Host          string         `yaml:"host"`           // name of this machine in the store
@@ -59,6 +63,7 @@ func defaultUpOptions() upOptions {
 // mergeConfigFile lays what was given as a flag, or by the environment in its place, over the file.
 func mergeConfigFile(flags *pflag.FlagSet, opts upOptions, path string) (upOptions, error) {
 	merged := opts
+	merged.ListenTLS, merged.GatewayPlaintext = nil, nil // else the file's would be written where opts has its own
 	if path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -75,6 +80,12 @@ func mergeConfigFile(flags *pflag.FlagSet, opts upOptions, path string) (upOptio
 		"gateway-host":  func() { merged.GatewayHost = opts.GatewayHost },
 		"gateway-ports": func() { merged.GatewayPorts = opts.GatewayPorts },
 		"stop-nodes":    func() { merged.StopNodes = opts.StopNodes },
+
+		"listen-tls":        func() { merged.ListenTLS = opts.ListenTLS },
+		"gateway-plaintext": func() { merged.GatewayPlaintext = opts.GatewayPlaintext },
+		"tls-cert":          func() { merged.TLS.Cert = opts.TLS.Cert },
+		"tls-key":           func() { merged.TLS.Key = opts.TLS.Key },
+		"tls-ca":            func() { merged.TLS.CA = opts.TLS.CA },
 	}
 	flags.Visit(func(f *pflag.Flag) {
 		if apply := given[f.Name]; apply != nil {
@@ -98,6 +109,9 @@ func (o *upOptions) validate() error {
 	}
 	if o.Pool.Path == "" {
 		o.Pool.Path = filepath.Join(o.DataDir, "pool")
+	}
+	if err := o.validateTLS(); err != nil {
+		return err
 	}
 	_, err := o.ports()
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 
 	"tine/internal/api"
 	"tine/internal/catalog"
+	"tine/internal/certs"
 	"tine/internal/engine"
 	"tine/internal/fleet"
 	"tine/internal/gateway"
@@ -49,6 +51,7 @@ type up struct {
 	control *host.Control
 	store   *store.Store
 	catalog *catalog.Catalog
+	certs   *certs.Source
 	gateway *gateway.Server
 	host    *host.Host
 	api     *apiServer
@@ -61,7 +64,7 @@ func (u *up) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	u.cancel = cancel
 	for _, part := range []func(context.Context) error{
-		u.lockDataDir, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
+		u.lockDataDir, u.openCerts, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -200,7 +203,9 @@ func writeFile(path, content string) error {
 }
 
 func (u *up) startHost(ctx context.Context) (err error) {
-	u.gateway = gateway.NewServer(gateway.Config{Log: u.log, Host: u.opts.GatewayHost})
+	u.gateway = gateway.NewServer(gateway.Config{
+		Log: u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
+	})
 	u.host, err = host.New(host.Config{
 		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
 		Store: u.store, Pool: u.pool, Root: u.root, Runtime: u.runtime, Catalog: u.catalog,
@@ -237,6 +242,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	f := fleet.New(fleet.Config{
 		Store: u.store, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window,
+		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA,
 	})
 	mux := http.NewServeMux()
 	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping, Metrics: u.metrics()})
@@ -244,7 +250,11 @@ func (u *up) startAPI(ctx context.Context) error {
 		mux.Handle(path, served)
 	}
 	mux.Handle("/", panel.New(panel.Config{Fleet: f, Auth: u.store, Log: u.log}))
-	u.api, err = listenAPI(ctx, u.opts.Listen, mux)
+	var secure *tls.Config
+	if u.opts.listenTLS() {
+		secure = u.certs.Config()
+	}
+	u.api, err = listenAPI(ctx, u.opts.Listen, mux, secure, u.log)
 	return err
 }
 
@@ -273,37 +283,3 @@ func (u *up) wait(ctx context.Context) error {
 		return fmt.Errorf("serve API: %w", err)
 	}
 }
-
-// apiServer is the API's HTTP server.
-type apiServer struct {
-	http.Server
-	listener net.Listener
-	failed   chan error
-}
-
-func listenAPI(ctx context.Context, address string, handler http.Handler) (*apiServer, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen for the API: %w", err)
-	}
-	s := &apiServer{
-		Server: http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout:       time.Minute,
-			IdleTimeout:       2 * time.Minute,
-		},
-		listener: ln,
-		failed:   make(chan error, 1),
-	}
-	go func() {
-		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- err
-		}
-	}()
-	return s, nil
-}
-
-// Addr is where the API listens.
-func (s *apiServer) Addr() string { return s.listener.Addr().String() }

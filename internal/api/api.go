@@ -86,6 +86,7 @@ func (s *server) routes() *http.ServeMux {
 		databases + "/options": {http.MethodGet: {store.ScopeDatabaseRead, s.getOptions}},
 		database + "/backups":  {http.MethodGet: {store.ScopeDatabaseRead, s.listBackups}},
 		database + "/events":   {http.MethodGet: {store.ScopeDatabaseRead, s.listEvents}},
+		database + "/ca":       {http.MethodGet: {store.ScopeDatabaseRead, s.getCA}},
 		database + "/history":  {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
 		"/v2/tokens": {
 			http.MethodGet:  {store.ScopeAdmin, s.listTokens},

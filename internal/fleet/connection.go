@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -40,16 +42,37 @@ func (f *Fleet) Connection(c store.Cluster, password string) Connection {
 	if password != "" {
 		user = url.UserPassword(AdminUser, password)
 	}
+	query := url.Values{"authSource": {authDatabase}, "replicaSet": {c.Name}}
+	if f.cfg.TLS {
+		query.Set("tls", "true")
+	}
 	uri := url.URL{
 		Scheme: "mongodb", User: user,
 		Host:     net.JoinHostPort(f.cfg.GatewayHost, strconv.Itoa(c.Port)),
 		Path:     "/" + authDatabase,
-		RawQuery: url.Values{"authSource": {authDatabase}, "replicaSet": {c.Name}}.Encode(),
+		RawQuery: query.Encode(),
 	}
 	return Connection{
 		Protocol: uri.Scheme, URI: uri.String(), Database: authDatabase,
 		Host: f.cfg.GatewayHost, Port: c.Port, User: AdminUser, Password: password,
+		SSL: f.cfg.TLS,
 	}
+}
+
+// CA returns the certificate, in PEM form, that a cluster's clients have to trust.
+func (f *Fleet) CA(ctx context.Context, id string) ([]byte, error) {
+	if _, err := f.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	text, err := f.cfg.CA()
+	if err != nil {
+		return nil, fmt.Errorf("get CA: %w", err)
+	}
+	if text == nil {
+		return nil, &Error{Kind: NotFound, Message: "there is no CA certificate to download: the certificate of this Tine is its operator's, and " +
+			"clients trust it without one"}
+	}
+	return text, nil
 }
 
 // Users returns a cluster's users.

@@ -21,6 +21,10 @@ type Config struct {
 	// the gateways on it, Ports where those may listen.
 	Host, GatewayHost string
 	Ports             store.PortRange
+	// TLS says whether clients of clusters have to speak TLS; then connection strings ask for it.
+	TLS bool
+	// CA returns the certificate, in PEM form, that clients have to trust; nil if they trust what they are shown anyway. Default: that.
+	CA func() ([]byte, error)
 	// HistoryWindow is how far back a cluster can be forked; default 7 days.
 	HistoryWindow time.Duration
 }
@@ -42,6 +46,9 @@ func New(cfg Config) *Fleet {
 	}
 	if cfg.HistoryWindow == 0 {
 		cfg.HistoryWindow = defaultHistoryWindow
+	}
+	if cfg.CA == nil {
+		cfg.CA = func() ([]byte, error) { return nil, nil }
 	}
 	return &Fleet{cfg: cfg}
 }
