@@ -37,7 +37,7 @@ func newRootCommand() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return bindEnvironment(cmd)
 		},
-	}, newUpCommand(), newEngineCommand(), newClusterCommand(), newTokenCommand(), newAuditCommand(), newBenchCommand())
+	}, newUpCommand(), newEngineCommand(), newClusterCommand(), newTokenCommand(), newAuditCommand(), newBillingCommand(), newBenchCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
 	root.SetVersionTemplate("tine {{.Version}}\n")
 	documentEnvironment(root)

@@ -244,6 +244,9 @@ func (u *up) startAPI(ctx context.Context) error {
 		Ports: ports, HistoryWindow: u.opts.History.Window,
 		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA,
 	})
+	if err := f.StartMeters(ctx); err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping, Metrics: u.metrics()})
 	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz", "/metrics"} {

@@ -72,9 +72,22 @@ type endpoint struct {
 const databasePath = "/v2/databases/{id}"
 
 func (s *server) routes() *http.ServeMux {
-	const databases, database = "/v2/databases", databasePath
 	mux := http.NewServeMux()
-	for path, methods := range map[string]map[string]endpoint{
+	for _, group := range []map[string]map[string]endpoint{s.databaseRoutes(), s.accountRoutes(), s.ownRoutes()} {
+		for path, methods := range group {
+			mux.Handle(path, s.methods(path, methods))
+		}
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &statusError{http.StatusNotFound, "the resource you requested could not be found: there is no path " + quotePath(r)})
+	})
+	return mux
+}
+
+// databaseRoutes are those of clusters.
+func (s *server) databaseRoutes() map[string]map[string]endpoint {
+	const databases, database = "/v2/databases", databasePath
+	return map[string]map[string]endpoint{
 		databases: {
 			http.MethodGet:  {store.ScopeDatabaseRead, s.listDatabases},
 			http.MethodPost: {store.ScopeDatabaseCreate, s.createDatabase},
@@ -88,6 +101,41 @@ func (s *server) routes() *http.ServeMux {
 		database + "/events":   {http.MethodGet: {store.ScopeDatabaseRead, s.listEvents}},
 		database + "/ca":       {http.MethodGet: {store.ScopeDatabaseRead, s.getCA}},
 		database + "/history":  {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+	}
+}
+
+// accountRoutes are those of what DigitalOcean has around its databases.
+func (s *server) accountRoutes() map[string]map[string]endpoint {
+	const tag, customer = "/v2/tags/{tag}", "/v2/customers/my"
+	return map[string]map[string]endpoint{
+		"/v2/account":            {http.MethodGet: {store.ScopeAccountRead, s.getAccount}},
+		"/v2/projects":           {http.MethodGet: {store.ScopeProjectRead, s.listProjects}},
+		"/v2/projects/{project}": {http.MethodGet: {store.ScopeProjectRead, s.getProject}},
+		"/v2/regions":            {http.MethodGet: {store.ScopeRegionsRead, s.listRegions}},
+		"/v2/sizes":              {http.MethodGet: {store.ScopeSizesRead, s.listSizes}},
+		"/v2/tags": {
+			http.MethodGet:  {store.ScopeTagRead, s.listTags},
+			http.MethodPost: {store.ScopeTagCreate, s.createTag},
+		},
+		tag: {
+			http.MethodGet:    {store.ScopeTagRead, s.getTag},
+			http.MethodDelete: {store.ScopeTagDelete, s.deleteTag},
+		},
+		tag + "/resources": {
+			http.MethodPost:   {store.ScopeTagCreate, s.tagResources},
+			http.MethodDelete: {store.ScopeTagDelete, s.untagResources},
+		},
+		customer + "/balance":                    {http.MethodGet: {store.ScopeBillingRead, s.getBalance}},
+		customer + "/billing_history":            {http.MethodGet: {store.ScopeBillingRead, s.listBillingHistory}},
+		customer + "/invoices":                   {http.MethodGet: {store.ScopeBillingRead, s.listInvoices}},
+		customer + "/invoices/{invoice}":         {http.MethodGet: {store.ScopeBillingRead, s.getInvoice}},
+		customer + "/invoices/{invoice}/summary": {http.MethodGet: {store.ScopeBillingRead, s.getInvoiceSummary}},
+	}
+}
+
+// ownRoutes are those that DigitalOcean does not have.
+func (s *server) ownRoutes() map[string]map[string]endpoint {
+	return map[string]map[string]endpoint{
 		"/v2/tokens": {
 			http.MethodGet:  {store.ScopeAdmin, s.listTokens},
 			http.MethodPost: {store.ScopeAdmin, s.createToken},
@@ -96,13 +144,7 @@ func (s *server) routes() *http.ServeMux {
 		"/v2/audit":       {http.MethodGet: {store.ScopeAdmin, s.listAudit}},
 		"/healthz":        {http.MethodGet: {"", s.health}},
 		"/readyz":         {http.MethodGet: {"", s.readiness}},
-	} {
-		mux.Handle(path, s.methods(path, methods))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, &statusError{http.StatusNotFound, "the resource you requested could not be found: there is no path " + quotePath(r)})
-	})
-	return mux
 }
 
 func (s *server) health(*http.Request) (response, error) {

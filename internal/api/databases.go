@@ -3,19 +3,9 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"tine/internal/fleet"
 	"tine/internal/store"
-)
-
-const (
-	// perPage is not DigitalOcean's 20: Terraform and others never ask for a second page of databases, and what is not on
-	// the first one does not exist to them.
-	perPage    = 200
-	maxPerPage = 200
-	maxPage    = 1_000_000
 )
 
 // createBody is what clients send to make a cluster.
@@ -160,41 +150,4 @@ func (s *server) cluster(ctx context.Context, id string, destroying bool) (store
 		return store.Cluster{}, &statusError{http.StatusNotFound, "the cluster " + id + " is being destroyed"}
 	}
 	return c, nil
-}
-
-func pageOf(query url.Values) (page store.Page, err error) {
-	if page.Number, err = number(query, "page", 1, maxPage); err != nil {
-		return page, err
-	}
-	if page.Size, err = number(query, "per_page", perPage, maxPerPage); err != nil {
-		return page, err
-	}
-	page.Tag = query.Get("tag_name")
-	page.WithDestroying, err = flag(query, "include_destroying")
-	return page, err
-}
-
-// links leads to the other pages, if there are any.
-func links(r *http.Request, page store.Page, total int) map[string]any {
-	last := max((total+page.Size-1)/page.Size, 1)
-	if last == 1 {
-		return map[string]any{}
-	}
-	to := func(number int) string {
-		query := r.URL.Query()
-		query.Set("page", strconv.Itoa(number))
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
-		return (&url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawQuery: query.Encode()}).String()
-	}
-	pages := map[string]string{}
-	if page.Number > 1 {
-		pages["first"], pages["prev"] = to(1), to(min(page.Number-1, last))
-	}
-	if page.Number < last {
-		pages["next"], pages["last"] = to(page.Number+1), to(last)
-	}
-	return map[string]any{"pages": pages}
 }

@@ -102,7 +102,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: s.fleet.Databases(c),
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
 		Maintenance: maintenanceWindow{Day: "sunday", Hour: "03:00:00", Description: []string{}},
-		ProjectID:   c.ProjectID, Rules: []struct{}{}, EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
+		ProjectID:   projectOf(c), Rules: []struct{}{}, EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: doSettings{ServiceCNAMEs: []string{}},
 	}
 	for i, u := range users {
@@ -112,6 +112,14 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		}
 	}
 	return d
+}
+
+// projectOf is the project that the request for the cluster named, or the one there is.
+func projectOf(c store.Cluster) string {
+	if c.ProjectID == "" {
+		return projectID
+	}
+	return c.ProjectID
 }
 
 func encodeSource(c store.Cluster) *forkedFrom {

@@ -45,18 +45,12 @@ func (s *server) getOptions(*http.Request) (response, error) {
 
 func encodeOptions(c *catalog.Catalog) engineOptions {
 	o := engineOptions{DefaultVersion: c.DefaultVersion}
-	for _, r := range c.Regions {
-		o.Regions = append(o.Regions, r.Slug)
-	}
+	o.Regions = regionSlugs(c)
 	for _, v := range c.Versions {
 		o.Versions = append(o.Versions, v.Version)
 	}
-	var sizes []string
-	for _, p := range c.Plans {
-		sizes = append(sizes, p.Slug)
-	}
 	for _, n := range c.NodeCounts {
-		o.Layouts = append(o.Layouts, layout{NumNodes: n, Sizes: sizes})
+		o.Layouts = append(o.Layouts, layout{NumNodes: n, Sizes: planSlugs(c)})
 	}
 	return o
 }

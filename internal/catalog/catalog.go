@@ -35,12 +35,6 @@ type Plan struct {
 	PriceMonthly   float64 `yaml:"price_monthly"`
 }
 
-// hoursPerMonth is what DigitalOcean bills a month as.
-const hoursPerMonth = 672
-
-// PriceHourly is what a node costs an hour, in US dollars.
-func (p Plan) PriceHourly() float64 { return p.PriceMonthly / hoursPerMonth }
-
 // Region is a place for clusters.
 type Region struct {
 	Slug string `yaml:"slug"`

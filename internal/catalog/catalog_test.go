@@ -22,9 +22,6 @@ func TestEmbeddedCatalogIsComplete(t *testing.T) {
 	if !ok || p.MinStorageMiB != 15360 || p.MaxStorageMiB != 61440 || p.MemoryMiB != 1024 || p.PriceMonthly != 15 {
 		t.Errorf("smallest plan is %+v", p)
 	}
-	if got := p.PriceHourly(); got < 0.0223 || got > 0.0224 {
-		t.Errorf("hourly price %v, want 15 / 672", got)
-	}
 	for _, name := range []string{"6", "7", "8"} {
 		if v, ok := c.Version(name); !ok || !strings.HasPrefix(v.Semantic, name+".0.") {
 			t.Errorf("version %s is %+v", name, v)

@@ -86,6 +86,7 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 	if err := f.checkAttributes(&c); err != nil {
 		return store.Cluster{}, err
 	}
+	c.Charge = f.charge(c, c.Charge.SharedBytes)
 	return c, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tine/internal/store"
@@ -42,6 +43,7 @@ func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Clust
 		c.ForkAt = &at
 	}
 	c.SourceID = source.ID
+	c.Charge.SharedBytes = sharedBytes(points, c.ForkAt)
 	inherit(c, source)
 	return f.checkRoom(c, source, points, r.StorageMiB != 0)
 }
@@ -107,6 +109,16 @@ func inherit(c *store.Cluster, source store.Cluster) {
 	if c.NumNodes == 0 {
 		c.NumNodes = source.NumNodes
 	}
+}
+
+// sharedBytes is what a copy of the source would have had to copy: the data in the newest restore point that is not after at.
+func sharedBytes(points []store.RestorePoint, at *time.Time) int64 {
+	for _, p := range slices.Backward(points) {
+		if at == nil || !p.CompletedAt.After(*at) {
+			return p.SizeBytes
+		}
+	}
+	return 0
 }
 
 // checkRoom chooses the fork's storage, unless the request did, and refuses one that cannot hold the source's data.

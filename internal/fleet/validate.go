@@ -114,19 +114,26 @@ func (f *Fleet) onStep(plan catalog.Plan, mib int64) int64 {
 }
 
 func checkTags(c *store.Cluster) error {
-	const rule = "must have 1 to 255 letters, digits, colons, hyphens and underscores each"
 	for _, tag := range c.Tags {
-		if wrong := foreign(tag, isTagCharacter); wrong != "" {
-			return invalid("tags", rule+"; %s has %s", quote(tag), wrong)
-		}
-		if n := utf8.RuneCountInString(tag); n == 0 || n > longestTag {
-			return invalid("tags", rule+"; %s has %d characters", quote(tag), n)
+		if err := checkTag("tags", tag); err != nil {
+			return err
 		}
 	}
 	// A tag is there or not; twice means nothing.
 	c.Tags = slices.Clone(c.Tags)
 	slices.Sort(c.Tags)
 	c.Tags = slices.Compact(c.Tags)
+	return nil
+}
+
+func checkTag(field, tag string) error {
+	const rule = "must have 1 to 255 letters, digits, colons, hyphens and underscores each"
+	if wrong := foreign(tag, isTagCharacter); wrong != "" {
+		return invalid(field, rule+"; %s has %s", quote(tag), wrong)
+	}
+	if n := utf8.RuneCountInString(tag); n == 0 || n > longestTag {
+		return invalid(field, rule+"; %s has %d characters", quote(tag), n)
+	}
 	return nil
 }
 

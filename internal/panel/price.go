@@ -1,28 +1,17 @@
 package panel
 
+import "tine/internal/catalog"
+
 // price is what a cluster costs, in US dollars.
 type price struct {
 	Known           bool    // false if the catalog no longer has the plan
-	Monthly, Hourly float64 // Hourly is 0 if the plan itself costs nothing
+	Monthly, Hourly float64 // Hourly is 0 if there is nothing to pay
 }
 
-// priceOf adds up the catalog's prices: each node's plan, and its storage beyond what the plan includes.
+// priceOf is what the catalog says.
 func (p *panel) priceOf(size string, nodes int, storageMiB int64) price {
-	catalog := p.fleet.Catalog()
-	plan, ok := catalog.Plan(size)
-	if !ok {
-		return price{}
-	}
-	const mibPerGiB = 1024
-	monthly := plan.PriceMonthly
-	if extra := storageMiB - plan.MinStorageMiB; extra > 0 {
-		monthly += float64(extra) / mibPerGiB * catalog.StoragePriceGiB
-	}
-	sum := price{Known: true, Monthly: monthly * float64(nodes)}
-	if plan.PriceMonthly > 0 {
-		sum.Hourly = sum.Monthly * plan.PriceHourly() / plan.PriceMonthly
-	}
-	return sum
+	monthly, ok := p.fleet.Catalog().Monthly(size, nodes, storageMiB)
+	return price{Known: ok, Monthly: monthly.Float(), Hourly: monthly.Float() / catalog.HoursPerMonth}
 }
 
 // choice is one thing that can be selected.
@@ -38,17 +27,17 @@ type choices struct {
 }
 
 func (p *panel) choices(f form) choices {
-	catalog := p.fleet.Catalog()
-	c := choices{StoragePrice: catalog.StoragePriceGiB}
-	for _, plan := range catalog.Plans {
+	offered := p.fleet.Catalog()
+	c := choices{StoragePrice: offered.StoragePriceGiB}
+	for _, plan := range offered.Plans {
 		label := plan.Slug + ": " + counted(plan.VCPUs, "vCPU") + ", " + gib(plan.MemoryMiB) + " memory, " +
 			gibRange(plan.MinStorageMiB, plan.MaxStorageMiB) + " storage, " + dollars(plan.PriceMonthly) + "/month"
 		c.Plans = append(c.Plans, choice{plan.Slug, label, plan.Slug == f.Value("size")})
 	}
-	for _, region := range catalog.Regions {
+	for _, region := range offered.Regions {
 		c.Regions = append(c.Regions, choice{region.Slug, region.Name + " (" + region.Slug + ")", region.Slug == f.Value("region")})
 	}
-	for _, version := range catalog.Versions {
+	for _, version := range offered.Versions {
 		c.Versions = append(c.Versions, choice{version.Version, "MongoDB " + version.Version, version.Version == f.Value("version")})
 	}
 	return c

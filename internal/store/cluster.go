@@ -43,6 +43,9 @@ type Cluster struct {
 	SettingsJSON    []byte // a JSON object; a fork has its source's
 
 	ProjectID, PrivateNetworkUUID string
+
+	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
+	Charge Charge
 }
 
 // IsFork says whether the cluster was made from another one.

@@ -34,6 +34,12 @@ func (s *Store) CreateCluster(ctx context.Context, c Cluster, ports PortRange) (
 		if err := insertEvent(ctx, tx, creationEvent(c)); err != nil {
 			return err
 		}
+		if err := startMeter(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := rememberTags(ctx, tx, c.Tags); err != nil {
+			return err
+		}
 		return s.queueCreation(ctx, tx, c)
 	})
 	if err != nil {
@@ -65,6 +71,11 @@ func (s *Store) finishCreation(ctx context.Context, id, status, failure string, 
 			return err
 		}
 		changed = true
+		if status == StatusFailed {
+			if err := forgive(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		return insertEvent(ctx, tx, event)
 	})
 	if err != nil {
@@ -93,6 +104,9 @@ func (s *Store) MarkDestroying(ctx context.Context, id string) error {
 				return err
 			}
 			if err := insertEvent(ctx, tx, event); err != nil {
+				return err
+			}
+			if err := stopMeter(ctx, tx, id); err != nil {
 				return err
 			}
 		}

@@ -28,7 +28,7 @@ type Token struct {
 // lastUsePrecision is how often at most the use of a token is written down.
 const lastUsePrecision = time.Minute
 
-const columnsOfTokens = "id, name, scopes, created_at, expires_at, last_used_at"
+const scannedColumns = "id, name, scopes, created_at, expires_at, last_used_at"
 
 // NewSecret makes a token's secret from the system's randomness.
 func NewSecret() string {
@@ -60,7 +60,7 @@ func (s *Store) EnsureToken(ctx context.Context, name, scope, secret string) (To
 
 // Tokens returns all tokens by name.
 func (s *Store) Tokens(ctx context.Context) ([]Token, error) {
-	rows, err := s.pool.Query(ctx, "SELECT "+columnsOfTokens+" FROM tine.tokens ORDER BY name")
+	rows, err := s.pool.Query(ctx, "SELECT "+scannedColumns+" FROM tine.tokens ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("read tokens: %w", err)
 	}
@@ -90,7 +90,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string) error {
 const authenticate = `WITH noted AS (
 		UPDATE tine.tokens SET last_used_at = now()
 		WHERE hash = $1 AND (expires_at > now()) IS NOT FALSE AND (last_used_at < now() - $2::interval) IS NOT FALSE
-	) SELECT ` + columnsOfTokens + ` FROM tine.tokens WHERE hash = $1 AND (expires_at > now()) IS NOT FALSE`
+	) SELECT ` + scannedColumns + ` FROM tine.tokens WHERE hash = $1 AND (expires_at > now()) IS NOT FALSE`
 
 // Authenticate returns the token that has that secret; ErrUnauthorized if none has, or if it has expired. The secret is
 // looked up by its hash, so that the time it takes tells nothing about secrets that are close.
@@ -116,7 +116,7 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (Token, error) 
 func (s *Store) insertToken(ctx context.Context, t Token, secret, onConflict string) (Token, error) {
 	hash := sha256.Sum256([]byte(secret))
 	rows, err := s.pool.Query(ctx, "INSERT INTO tine.tokens (name, scopes, hash, expires_at) VALUES ($1, $2, $3, $4) "+onConflict+
-		" RETURNING "+columnsOfTokens, t.Name, t.Scopes, hash[:], t.ExpiresAt)
+		" RETURNING "+scannedColumns, t.Name, t.Scopes, hash[:], t.ExpiresAt)
 	if err != nil {
 		return Token{}, fmt.Errorf("create token %s: %w", t.Name, err)
 	}
