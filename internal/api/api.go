@@ -100,7 +100,11 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 		database + "/backups":  {http.MethodGet: {store.ScopeDatabaseRead, s.listBackups}},
 		database + "/events":   {http.MethodGet: {store.ScopeDatabaseRead, s.listEvents}},
 		database + "/ca":       {http.MethodGet: {store.ScopeDatabaseRead, s.getCA}},
-		database + "/history":  {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+		database + "/firewall": {
+			http.MethodGet: {store.ScopeDatabaseRead, s.getFirewall},
+			http.MethodPut: {store.ScopeDatabaseUpdate, s.putFirewall},
+		},
+		database + "/history": {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
 	}
 }
 

@@ -24,10 +24,7 @@ type createBody struct {
 		DatabaseName    string `json:"database_name"`
 		BackupCreatedAt string `json:"backup_created_at"`
 	} `json:"backup_restore"`
-	Rules []struct {
-		Type  string `json:"type"`
-		Value string `json:"value"`
-	} `json:"rules"`
+	Rules     []firewallRule `json:"rules"`
 	Autoscale struct {
 		Storage struct {
 			Enabled bool `json:"enabled"`
@@ -66,11 +63,9 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 	request := fleet.CreateRequest{
 		Name: b.Name, Engine: b.Engine, Version: b.Version, Region: b.Region, Size: b.Size, NumNodes: b.NumNodes,
 		StorageMiB: b.StorageSizeMiB, Tags: b.Tags, ProjectID: b.ProjectID, PrivateNetworkUUID: b.PrivateNetworkUUID,
+		Rules:        sourceRules(b.Rules),
 		ServiceNames: b.DOSettings.ServiceCNAMEs,
 		Autoscale:    b.Autoscale.Storage.Enabled || b.StorageAutoscale.Enabled,
-	}
-	for _, rule := range b.Rules {
-		request.Rules = append(request.Rules, rule.Type+":"+rule.Value)
 	}
 	if b.BackupRestore == nil {
 		return request, nil

@@ -31,7 +31,7 @@ type database struct {
 	Users             []user            `json:"users"`
 	Maintenance       maintenanceWindow `json:"maintenance_window"`
 	ProjectID         string            `json:"project_id"`
-	Rules             []struct{}        `json:"rules"`
+	Rules             []knownRule       `json:"rules"`
 	EndOfLife         string            `json:"version_end_of_life,omitempty"`
 	EndOfAvailability string            `json:"version_end_of_availability,omitempty"`
 	StorageSizeMiB    int64             `json:"storage_size_mib"`
@@ -102,7 +102,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: s.fleet.Databases(c),
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
 		Maintenance: maintenanceWindow{Day: "sunday", Hour: "03:00:00", Description: []string{}},
-		ProjectID:   projectOf(c), Rules: []struct{}{}, EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
+		ProjectID:   projectOf(c), Rules: encodeRules(c), EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: doSettings{ServiceCNAMEs: []string{}},
 	}
 	for i, u := range users {

@@ -153,8 +153,8 @@ func TestGodoSeesRefusalsInWordsAndNothingIsMade(t *testing.T) {
 			r.BackupRestore = &godo.DatabaseBackupRestore{DatabaseName: "prod", BackupCreatedAt: "yesterday"}
 		}, 422, `backup_restore.backup_created_at must be a time like 2026-08-01T18:42:27.123456Z; got "yesterday"`},
 		"rules": {func(r *godo.DatabaseCreateRequest) {
-			r.Rules = []*godo.DatabaseCreateFirewallRule{{Type: "ip_addr", Value: "192.0.2.1"}}
-		}, 422, "rules must be empty: this release has no trusted sources"},
+			r.Rules = []*godo.DatabaseCreateFirewallRule{{Type: "droplet", Value: "163973392"}}
+		}, 422, `rules[0].type must be ip_addr: Tine knows addresses and nothing of what else DigitalOcean has; got "droplet"`},
 		"autoscale": {func(r *godo.DatabaseCreateRequest) {
 			r.StorageAutoscale = &godo.DatabaseStorageAutoscale{Enabled: true}
 		}, 422, "autoscale.storage.enabled must be false: in this release storage does not grow by itself"},

@@ -19,10 +19,12 @@ type CreateRequest struct {
 	Tags                                []string
 	ProjectID, PrivateNetworkUUID       string
 	Source                              *Source
-	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: trusted
-	// sources, names for the service, storage that grows by itself.
-	Rules, ServiceNames []string
-	Autoscale           bool
+	// Rules are the trusted sources. Nil means none, or for a fork those of the source; of an empty list everybody may connect.
+	Rules []SourceRule
+	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: names for the
+	// service, storage that grows by itself.
+	ServiceNames []string
+	Autoscale    bool
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -85,6 +87,13 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 	}
 	if err := f.checkAttributes(&c); err != nil {
 		return store.Cluster{}, err
+	}
+	if r.Rules != nil {
+		sources, err := f.checkSources(r.Rules, nil, r.ReceivedAt)
+		if err != nil {
+			return store.Cluster{}, err
+		}
+		c.TrustedSources = sources
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
 	return c, nil

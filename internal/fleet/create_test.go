@@ -102,7 +102,6 @@ func TestCreateRefusesInWordsAndLeavesNothing(t *testing.T) {
 			func(r *fleet.CreateRequest) { r.Tags = []string{""} }, "tags",
 			`tags must have 1 to 255 letters, digits, colons, hyphens and underscores each; "" has 0 characters`,
 		},
-		"rules": {func(r *fleet.CreateRequest) { r.Rules = []string{"ip_addr:1.2.3.4"} }, "rules", "rules must be empty: this release has no trusted sources"},
 		"service names": {
 			func(r *fleet.CreateRequest) { r.ServiceNames = []string{"db.example.com"} }, "do_settings.service_cnames",
 			"do_settings.service_cnames must be empty: this release has no names for services",

@@ -20,6 +20,9 @@
 // Every step can be interrupted anywhere: a later attempt starts again at "clear", because up to the last step nobody has been
 // told of the cluster's data. Destroying does each of its steps again.
 //
+// A gateway opens with the settings that the cluster's row has then, and a job tells it of each change after that. Whoever acts on a row
+// holds a lock from reading it on, so that the gateway is never left with an older state than the last.
+//
 // At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to
 // nothing is removed, and jobs that a killed process left are done again. Nodes outlive the host's process.
 //

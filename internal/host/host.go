@@ -54,6 +54,9 @@ type Host struct {
 	ctx    context.Context //nolint:containedctx // of everything that runs in the background; ends at Stop
 	cancel context.CancelFunc
 
+	// gateways orders what gateways are told: who holds it reads a cluster's row and acts on it, so that the last to act knows the newest.
+	gateways sync.Mutex
+
 	mu struct {
 		sync.Mutex
 		operations map[string]*sync.Mutex // one operation a cluster at a time
@@ -83,6 +86,7 @@ func New(cfg Config) (*Host, error) {
 	river.AddWorker(workers, createWorker{host: h})
 	river.AddWorker(workers, forkWorker{host: h})
 	river.AddWorker(workers, destroyWorker{host: h})
+	river.AddWorker(workers, settingsWorker{host: h})
 	jobs, err := cfg.Store.NewWorkerClient(cfg.Name, workers, jobsAtOnce)
 	if err != nil {
 		return nil, fmt.Errorf("start host %s: %w", cfg.Name, err)
@@ -209,8 +213,14 @@ func (h *Host) source(c store.Cluster, n *engine.Node) history.Source {
 	}
 }
 
-// openGateway opens the cluster's listener; it is open already when a step is repeated.
+// openGateway opens the cluster's listener with the settings that it has now.
 func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
+	h.gateways.Lock()
+	defer h.gateways.Unlock()
+	c, err := h.cfg.Store.Cluster(ctx, c.ID)
+	if err != nil {
+		return fmt.Errorf("open gateway: %w", err)
+	}
 	addr := net.JoinHostPort(h.cfg.GatewayAddress, strconv.Itoa(c.Port))
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
@@ -225,9 +235,7 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 
 // gatewayCluster is a cluster as its gateway sees it.
 func (h *Host) gatewayCluster(c store.Cluster) gateway.Cluster {
-	g := gateway.Cluster{ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c)}
-	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
-		g.Settings.MaxConnections = plan.MaxConnections
+	return gateway.Cluster{
+		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), Settings: h.gatewaySettings(c),
 	}
-	return g
 }

@@ -41,6 +41,8 @@ type Cluster struct {
 	DoadminVerifier string
 	Node            Node
 	SettingsJSON    []byte // a JSON object; a fork has its source's
+	// TrustedSources are who may connect; none means everybody. A fork for which they are nil has its source's.
+	TrustedSources []TrustedSource
 
 	ProjectID, PrivateNetworkUUID string
 

@@ -15,7 +15,7 @@ const creationLock = 0x74696e65_0001
 
 // CreateCluster writes the cluster, its first event and the job that makes it (a fork if SourceID is set) in one
 // transaction, and returns the cluster as written: status, port and what was left empty (ID, node ID, times, a
-// fork's SourceName and settings) filled in. ErrNameTaken, ErrNoPort or ErrSourceNotOnline say that nothing was written.
+// fork's SourceName, settings and trusted sources) filled in. ErrNameTaken, ErrNoPort or ErrSourceNotOnline say that nothing was written.
 func (s *Store) CreateCluster(ctx context.Context, c Cluster, ports PortRange) (Cluster, error) {
 	c = withDefaults(c)
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
@@ -189,9 +189,10 @@ func withDefaults(c Cluster) Cluster {
 func copyFromSource(ctx context.Context, tx pgx.Tx, c *Cluster) error {
 	var status, name string
 	settings := []byte("{}")
+	var sources []TrustedSource
 	if c.IsFork() {
-		row := tx.QueryRow(ctx, "SELECT status, name, settings FROM tine.clusters WHERE id = $1 FOR SHARE", c.SourceID)
-		if err := row.Scan(&status, &name, &settings); isNoRows(err) {
+		row := tx.QueryRow(ctx, "SELECT status, name, settings, trusted_sources FROM tine.clusters WHERE id = $1 FOR SHARE", c.SourceID)
+		if err := row.Scan(&status, &name, &settings, &sources); isNoRows(err) {
 			return ErrSourceNotOnline
 		} else if err != nil {
 			return err
@@ -204,6 +205,10 @@ func copyFromSource(ctx context.Context, tx pgx.Tx, c *Cluster) error {
 	if c.SettingsJSON == nil {
 		c.SettingsJSON = settings
 	}
+	if c.TrustedSources == nil {
+		c.TrustedSources = inherited(sources, c.CreatedAt)
+	}
+	c.TrustedSources = encodeSources(c.TrustedSources)
 	return nil
 }
 
@@ -237,11 +242,11 @@ func insertCluster(ctx context.Context, tx pgx.Tx, c Cluster) error {
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO tine.clusters (id, name, engine, version, region, size, num_nodes, storage_mib, status,
 			failure, tags, created_at, requested_at, host, port, source_id, source_name, fork_at, doadmin_verifier, node_id,
-			settings, project_id, private_network_uuid)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+			settings, trusted_sources, project_id, private_network_uuid)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 		c.ID, c.Name, c.Engine, c.Version, c.Region, c.Size, c.NumNodes, c.StorageMiB, c.Status,
 		c.Tags, c.CreatedAt, c.RequestedAt, c.Host, c.Port, source, c.SourceName, c.ForkAt, c.DoadminVerifier, c.Node.ID,
-		json.RawMessage(c.SettingsJSON), c.ProjectID, c.PrivateNetworkUUID)
+		json.RawMessage(c.SettingsJSON), c.TrustedSources, c.ProjectID, c.PrivateNetworkUUID)
 	if violated(err, "clusters_name_key") {
 		return ErrNameTaken
 	}

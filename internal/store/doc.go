@@ -20,6 +20,10 @@
 // A fork is written only while its source is online, and the source cannot be marked destroying between that check
 // and the commit. So when a destroy job runs, PendingForks lists every fork that still needs the source, for good: no new one can appear.
 //
+// What a gateway is told of its cluster (trusted sources) may change in any state but destroying. Each change counts the row's
+// settings_revision up and queues a SettingsJob of that revision, because a job of an earlier one may run already and have read the row; the
+// job reads whatever the row says when it runs.
+//
 // The name and the port of a cluster are taken until its row is gone. What a cluster knows of its source (id, name, time)
 // is a copy and outlives the source. Events outlive their cluster by EventRetention.
 //

@@ -15,6 +15,7 @@ const (
 	EventClusterFork      = "cluster_fork"      // asked for
 	EventClusterOnline    = "cluster_online"    // the creation or fork is complete
 	EventClusterFailed    = "cluster_failed"    // the creation or fork was given up
+	EventClusterUpdate    = "cluster_update"    // settings
 	EventClusterDelete    = "cluster_delete"    // destruction asked for
 	EventClusterDestroyed = "cluster_destroyed" // destruction complete
 	EventNodeRestart      = "node_restart"

@@ -40,6 +40,16 @@ type DestroyJob struct {
 	ClusterID string `json:"cluster_id"`
 }
 
+// SettingsJob asks a host to put a cluster's settings in force.
+type SettingsJob struct {
+	ClusterID string `json:"cluster_id"`
+	// Revision tells changes apart: one that is made while the job of another runs needs a job of its own.
+	Revision int64 `json:"revision"`
+}
+
+// Kind is the job's name in River.
+func (SettingsJob) Kind() string { return "cluster_settings" }
+
 // Kind is the job's name in River.
 func (CreateJob) Kind() string { return "cluster_create" }
 
@@ -130,7 +140,7 @@ func resumeJobs(ctx context.Context, tx pgx.Tx, queue string) error {
 		return err
 	}
 	for _, j := range jobs {
-		if !j.Interrupted {
+		if !j.Interrupted || j.Kind == (SettingsJob{}).Kind() { // settings are in force when the gateway opens
 			continue
 		}
 		if err := insertEvent(ctx, tx, resumedEvent(j.ClusterID, strings.TrimPrefix(j.Kind, "cluster_"))); err != nil {

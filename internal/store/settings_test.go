@@ -1,0 +1,110 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"tine/internal/store"
+	"tine/internal/store/storetest"
+)
+
+func TestTrustedSourcesAreReplacedAndEachChangeHasItsJob(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c := mustCreate(t, s, newCluster(1))
+	at := time.Date(2026, 8, 1, 12, 0, 0, 123456789, time.UTC)
+	for _, sources := range [][]store.TrustedSource{
+		{{ID: "a", Value: "192.0.2.0/24", Description: "office", CreatedAt: at}, {ID: "b", Value: "2001:db8::1", CreatedAt: at}},
+		{{ID: "b", Value: "2001:db8::1", CreatedAt: at}},
+		nil,
+	} {
+		if err := s.SetTrustedSources(t.Context(), c.ID, sources); err != nil {
+			t.Fatal(err)
+		}
+		got := must(s.Cluster(t.Context(), c.ID))(t).TrustedSources
+		if len(got) != len(sources) || got == nil {
+			t.Fatalf("there are %v, want %v", got, sources)
+		}
+		for i := range got {
+			want := sources[i]
+			want.CreatedAt = at.Truncate(time.Microsecond)
+			if got[i] != want {
+				t.Errorf("source %d is %+v, want %+v", i, got[i], want)
+			}
+		}
+	}
+	if jobs := jobsOf(t, s, "cluster_settings"); len(jobs) != 3 {
+		t.Errorf("three changes have %d jobs", len(jobs))
+	}
+	events := must(s.Events(t.Context(), c.ID))(t)
+	if last := events[len(events)-1]; last.Type != store.EventClusterUpdate || last.ClusterName != c.Name {
+		t.Errorf("the last event is %+v", last)
+	}
+}
+
+func TestTrustedSourcesOfNoClusterAreNotFound(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	leaving := mustCreate(t, s, newCluster(1))
+	if err := s.MarkDestroying(t.Context(), leaving.ID); err != nil {
+		t.Fatal(err)
+	}
+	before := counts(t, s)
+	for _, id := range []string{"x", "2d28a9d9-4c4a-4540-a3b9-d24d8c4e7d30", leaving.ID} {
+		if err := s.SetTrustedSources(t.Context(), id, nil); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("cluster %s: %v", id, err)
+		}
+	}
+	if after := counts(t, s); after != before {
+		t.Errorf("something was left: %+v, want %+v", after, before)
+	}
+}
+
+// A fork of a cluster that few may reach must not be reachable by all.
+func TestForkHasTheTrustedSourcesOfItsSource(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	source := newCluster(1)
+	source.TrustedSources = []store.TrustedSource{{ID: "a", Value: "192.0.2.7", CreatedAt: time.Unix(1, 0).UTC()}}
+	source = mustOnline(t, s, source)
+	for n, test := range []struct {
+		chosen []store.TrustedSource
+		want   string
+	}{{nil, "192.0.2.7"}, {[]store.TrustedSource{}, ""}, {[]store.TrustedSource{{ID: "b", Value: "10.0.0.0/8"}}, "10.0.0.0/8"}} {
+		fork := newCluster(n + 2)
+		fork.SourceID, fork.TrustedSources = source.ID, test.chosen
+		got := must(s.Cluster(t.Context(), mustCreate(t, s, fork).ID))(t).TrustedSources
+		switch {
+		case test.want == "" && len(got) == 0:
+		case len(got) != 1 || got[0].Value != test.want || got[0].ID == "a":
+			t.Errorf("of %v became %v", test.chosen, got)
+		}
+	}
+}
+
+func TestPrefixesOfTrustedSources(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7/32", "2001:db8::1": "2001:db8::1/128", "10.0.0.0/8": "10.0.0.0/8",
+		"": "", "10.0.0.0/33": "", "here": "", "fe80::1%eth0": "", "192.0.2": "", "0.0.0.0/0": "0.0.0.0/0",
+	} {
+		prefix, err := store.TrustedSource{Value: value}.Prefix()
+		if (err == nil) != (want != "") || err == nil && prefix.String() != want {
+			t.Errorf("%q is %s, %v", value, prefix, err)
+		}
+	}
+}
+
+func TestSettingsAreRead(t *testing.T) {
+	t.Parallel()
+	set, err := store.Cluster{SettingsJSON: []byte(`{"slow_op_threshold_ms": 0, "verbosity": 2}`)}.Settings()
+	if err != nil || set.SlowOperationMS == nil || *set.SlowOperationMS != 0 || set.TransactionLifetimeSeconds != nil {
+		t.Errorf("settings are %+v, %v", set, err)
+	}
+	for text, ok := range map[string]bool{"": true, "{}": true, "[]": false} {
+		if _, err := (store.Cluster{SettingsJSON: []byte(text)}).Settings(); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
