@@ -9,10 +9,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +28,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/oauth2"
 )
 
 // Tine is an instance of Tine, which may be running or not.
@@ -37,7 +41,10 @@ type Tine struct {
 
 	Quiet bool // starts it without its debug log
 
+	settings string // what the configuration file has for all of an instance's starts
+
 	API *godo.Client // while it runs
+	URL string       // of the API, while it runs
 	Log *bytes.Buffer
 
 	mu      sync.Mutex
@@ -52,6 +59,7 @@ type Options struct {
 
 	Binary    string // the tine to run; empty builds it, or takes TINE_BINARY
 	EngineDir string // empty means that of EngineDir
+	Config    string // more of the configuration file; see Configure
 	Parent    string // where the instance's directory is made; empty means the one for temporary files
 }
 
@@ -68,11 +76,16 @@ func New(opts Options) (*Tine, error) {
 	if t.Listen, t.Ports, err = freePorts(); err != nil {
 		return nil, err
 	}
-	config := fmt.Sprintf("pool:\n  image_gib: %d\nhistory:\n  replay_mib: %d\n", opts.ImageGiB, opts.ReplayMiB)
-	if err := os.WriteFile(t.config(), []byte(config), 0o600); err != nil {
-		return nil, fmt.Errorf("write configuration: %w", err)
+	t.settings = fmt.Sprintf("pool:\n  image_gib: %d\nhistory:\n  replay_mib: %d\n", opts.ImageGiB, opts.ReplayMiB)
+	return t, t.Configure(opts.Config)
+}
+
+// Configure sets, for the next start, what the configuration file has beside the pool and the history, in YAML.
+func (t *Tine) Configure(more string) error {
+	if err := os.WriteFile(t.config(), []byte(t.settings+more), 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
-	return t, nil
+	return nil
 }
 
 func (o *Options) applyDefaults() (err error) {
@@ -171,38 +184,53 @@ func (t *Tine) Start(ctx context.Context, env ...string) error {
 		return fmt.Errorf("start tine: %w", err)
 	}
 	exited := make(chan error, 1)
-	ready := make(chan bool, 1)
+	ready := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(out).ReadString('\n')
-		ready <- strings.HasPrefix(line, "ready ")
+		ready <- line
 		_, _ = io.Copy(io.Discard, out)
 		exited <- cmd.Wait()
 	}()
 	t.process, t.exited = cmd, exited
 	select {
-	case ok := <-ready:
-		if !ok {
+	case line := <-ready:
+		if !strings.HasPrefix(line, "ready ") {
 			t.process = nil
 			return fmt.Errorf("tine did not start: %w\n%s", <-exited, t.LogText())
 		}
+		return t.connectAPI(strings.HasPrefix(line, "ready api=https:"))
 	case <-time.After(startPatience):
 		return fmt.Errorf("tine was not ready after %s\n%s", startPatience, t.LogText())
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return t.connectAPI()
 }
 
-func (t *Tine) connectAPI() error {
+// connectAPI makes the client; one that is secure trusts Tine's own CA.
+func (t *Tine) connectAPI(secure bool) error {
 	token, err := os.ReadFile(filepath.Join(t.dataDir(), "admin-token"))
 	if err != nil {
 		return fmt.Errorf("read token: %w", err)
 	}
-	client := godo.NewFromToken(strings.TrimSpace(string(token)))
-	if err := godo.SetBaseURL("http://" + t.Listen + "/")(client); err != nil {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // the library says so
+	t.URL = "http://" + t.Listen
+	if secure {
+		t.URL = "https://" + t.Listen
+		ca, err := os.ReadFile(filepath.Join(t.dataDir(), "ca.crt"))
+		if err != nil {
+			return fmt.Errorf("read CA: %w", err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(ca)
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	authorized := &oauth2.Transport{
+		Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: strings.TrimSpace(string(token))}), Base: transport,
+	}
+	t.API, err = godo.New(&http.Client{Transport: authorized}, godo.SetBaseURL(t.URL+"/"))
+	if err != nil {
 		return fmt.Errorf("make API client: %w", err)
 	}
-	t.API = client
 	return nil
 }
 
