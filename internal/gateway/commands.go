@@ -90,6 +90,7 @@ func commandTable() map[string]command {
 		"insert":        {privilege: write, inTxn: true, changes: true, retried: true, run: insert},
 		"update":        {privilege: write, inTxn: true, changes: true, retried: true, run: update},
 		"delete":        {privilege: write, inTxn: true, changes: true, retried: true, run: remove},
+		"bulkWrite":     {privilege: userless, needs: bulkWriteNeeds, inTxn: true, changes: true, retried: true, since: 8, run: bulkWrite},
 		"findAndModify": {privilege: write, inTxn: true, changes: true, retried: true, run: findAndModify},
 		"findandmodify": {privilege: write, inTxn: true, changes: true, retried: true, run: findAndModify},
 

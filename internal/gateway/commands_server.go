@@ -4,7 +4,7 @@ package gateway
 func collectionCommands() map[string]command {
 	return map[string]command{
 		"collMod":              {privilege: administer, needs: collModNeeds, changes: true, run: collMod},
-		"renameCollection":     {privilege: define, needs: renameNeeds, run: renameCollection},
+		"renameCollection":     {privilege: define, needs: renameNeeds, changes: true, run: renameCollection},
 		"compact":              {privilege: administer, changes: true, run: compact},
 		"validate":             {privilege: administer, run: validate},
 		"collStats":            {privilege: inspect, run: collStats},

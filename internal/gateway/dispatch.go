@@ -78,7 +78,7 @@ func (c *conn) admit(r *request) (command, error) {
 		return command{}, mongoerr.New(mongoerr.NotWritablePrimary, "not primary")
 	case cmd.reads() && !c.cluster.isPrimary() && !r.toleratesSecondary():
 		return command{}, mongoerr.New(mongoerr.NotPrimaryNoSecondaryOk, "not primary and the read preference does not allow a secondary")
-	case cmd.changes && isSystemDatabase(r.db):
+	case cmd.changes && isSystemDatabase(r.db) && !cmd.syntax.adminOnly: // one on admin names what it changes: see permit
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "the database '%s' cannot be written to", r.db)
 	default:
 		return cmd, cmd.syntax.check(r)

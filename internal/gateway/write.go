@@ -48,25 +48,28 @@ func findAndModify(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 
 // modify runs one of the engine's writes and reads its reply.
 func (c *conn) modify(ctx context.Context, r *request, sql, once string, args []any) (bsoncore.Document, error) {
-	var (
-		reply        []byte
-		clean, known bool
-	)
+	reply, clean, err := c.runWrite(ctx, r, sql, once, args)
+	if err != nil || clean {
+		return reply, err
+	}
+	r.writeErrors = true
+	return decodeWriteErrors(reply)
+}
+
+// runWrite runs a statement that writes, sql or with a record once, and returns its reply and whether all of it succeeded.
+func (c *conn) runWrite(ctx context.Context, r *request, sql, once string, args []any) (reply []byte, clean bool, err error) {
+	var known bool
 	dest := []any{&reply, &clean}
 	if r.numbered {
 		sql, args, dest = once, append(args, r.session.key.bytes(), r.txnNumber), append(dest, &known)
 	}
 	if err := c.queryRow(ctx, r, sql, args, dest...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if known {
 		c.cluster.replayed.Add(1)
 	}
-	if clean {
-		return reply, nil
-	}
-	r.writeErrors = true
-	return decodeWriteErrors(reply)
+	return reply, clean, nil
 }
 
 // decodeWriteErrors replaces the packed states in a reply's writeErrors by MongoDB's codes. If one of them says that the
