@@ -2,123 +2,25 @@ package gateway
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/xdg-go/scram"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"tine/internal/gateway/mongoerr"
+	"tine/internal/users"
 )
 
 const (
 	mechanism = "SCRAM-SHA-256"
 	// conversationID is always the same: a connection has one conversation at a time.
 	conversationID = 1
-	// owner is the user that every cluster has. Salts of users that do not exist are derived from its verifier, which
-	// is secret and changes only when its password does.
-	owner = "doadmin"
+	// maxPayload bounds a message of a log-in. None comes near, but who has logged in may send 48 MB.
+	maxPayload = 4 << 10
 )
-
-// credentials looks up what SCRAM needs to know of a user.
-type credentials struct {
-	node *node
-	// fallback keys the salts if even the owner has no password.
-	fallback []byte
-}
-
-func newCredentials(n *node) *credentials {
-	key := make([]byte, sha256.Size)
-	_, _ = rand.Read(key) // it cannot fail
-	return &credentials{node: n, fallback: key}
-}
-
-// lookup returns the stored credentials of a user. For a user that does not exist they look the same to a client, every
-// time, and fit no password; the second result is then false. Both cases take the same work.
-func (s *credentials) lookup(ctx context.Context, user string) (scram.StoredCredentials, bool, error) {
-	if strings.ContainsRune(user, 0) {
-		user = "" // PostgreSQL has no such text
-	}
-	var verifier, like *string
-	const sql = "SELECT tine.verifier($1), tine.verifier($2)"
-	if err := s.node.queryRow(ctx, login{user: gatewayLogin}, sql, []any{user, owner}, &verifier, &like); err != nil {
-		return scram.StoredCredentials{}, false, err
-	}
-	if verifier != nil {
-		stored, err := parseVerifier(*verifier)
-		return stored, err == nil, err
-	}
-	var template scram.StoredCredentials
-	if like != nil {
-		var err error
-		if template, err = parseVerifier(*like); err != nil {
-			return scram.StoredCredentials{}, false, err
-		}
-	}
-	return s.fake(user, template), false, nil
-}
-
-// fake makes the credentials of a user that does not exist, in the form of those of one that does.
-func (s *credentials) fake(user string, like scram.StoredCredentials) scram.StoredCredentials {
-	key := like.StoredKey
-	if len(key) == 0 {
-		key, like.Salt, like.Iters = s.fallback, strings.Repeat("s", 16), 4096
-	}
-	mac := hmac.New(sha256.New, key)
-	_, _ = mac.Write([]byte("salt of " + user)) // it cannot fail
-	salt := mac.Sum(nil)
-	unknown := make([]byte, sha256.Size)
-	_, _ = rand.Read(unknown)
-	return scram.StoredCredentials{
-		KeyFactors: scram.KeyFactors{Salt: string(salt[:min(len(salt), len(like.Salt))]), Iters: like.Iters},
-		StoredKey:  unknown,
-		ServerKey:  unknown,
-	}
-}
-
-// grants reads what a user may do.
-func (s *credentials) grants(ctx context.Context, user string) (grants, error) {
-	const sql = "SELECT coalesce(array_agg(database_name), '{}'), coalesce(array_agg(role), '{}') FROM tine.grants WHERE user_name = $1"
-	var dbs, roles []string
-	if err := s.node.queryRow(ctx, login{user: gatewayLogin}, sql, []any{user}, &dbs, &roles); err != nil {
-		return nil, err
-	}
-	g := make(grants, len(dbs))
-	for i, db := range dbs {
-		g[db] = append(g[db], role(roles[i]))
-	}
-	return g, nil
-}
-
-// parseVerifier reads PostgreSQL's form, SCRAM-SHA-256$iterations:salt$stored:server.
-func parseVerifier(v string) (scram.StoredCredentials, error) {
-	parts := strings.FieldsFunc(v, func(r rune) bool { return r == '$' || r == ':' })
-	if len(parts) != 5 || parts[0] != mechanism {
-		return scram.StoredCredentials{}, errors.New("a password verifier is not of the form SCRAM-SHA-256$iterations:salt$stored:server")
-	}
-	iters, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return scram.StoredCredentials{}, errors.New("a password verifier has no iteration count")
-	}
-	var raw [3][]byte
-	for i := range raw {
-		if raw[i], err = base64.StdEncoding.DecodeString(parts[i+2]); err != nil {
-			return scram.StoredCredentials{}, errors.New("a password verifier is not valid base64")
-		}
-	}
-	return scram.StoredCredentials{
-		KeyFactors: scram.KeyFactors{Salt: string(raw[0]), Iters: iters},
-		StoredKey:  raw[1],
-		ServerKey:  raw[2],
-	}, nil
-}
 
 // authentication is a log-in under way.
 type authentication struct {
@@ -152,7 +54,7 @@ func (c *conn) startAuthentication(ctx context.Context, fs []field, db string) (
 		a.skipEmpty = isTrue(find(options, "skipEmptyExchange"))
 	}
 	server, err := scram.SHA256.NewServer(func(user string) (scram.StoredCredentials, error) {
-		stored, known, err := c.cluster.scram.lookup(ctx, user)
+		stored, known, err := c.cluster.accounts.credentials(ctx, user)
 		a.known, a.lookupErr = known && db == adminDatabase, err
 		return stored, err
 	})
@@ -220,7 +122,10 @@ func (c *conn) loggedIn(ctx context.Context, user string) error {
 		return mongoerr.New(mongoerr.AlreadyAuthenticated,
 			"Each client connection may only be authenticated once. Previously authenticated as: %s@admin", c.user)
 	}
-	g, err := c.cluster.scram.grants(ctx, user)
+	of, err := c.cluster.accounts.get(ctx, user)
+	if errors.Is(err, users.ErrNotFound) { // dropped since
+		return errAuthentication()
+	}
 	if err != nil {
 		return err
 	}
@@ -228,7 +133,7 @@ func (c *conn) loggedIn(ctx context.Context, user string) error {
 		c.user = user
 		c.cluster.peers.arrive(c.peer())
 	}
-	c.grants = g
+	c.userID, c.grants = of.id, of.grants
 	return nil
 }
 
@@ -247,11 +152,14 @@ func (c *conn) leave(ctx context.Context) {
 	if c.cluster.peers.leave(who) {
 		c.cluster.deleteFiles(ctx, c.cluster.cursors.killWhere(func(cur *cursor) bool { return cur.peer == who }))
 	}
-	c.user, c.grants, c.auth = "", nil, nil
+	c.user, c.userID, c.grants, c.auth = "", [16]byte{}, nil, nil
 }
 
 func payloadOf(fs []field) (string, error) {
 	v := find(fs, "payload")
+	if len(v.Data) > maxPayload {
+		return "", mongoerr.New(mongoerr.ProtocolError, "sasl: payload is larger than %d bytes", maxPayload)
+	}
 	if _, data, ok := v.BinaryOK(); ok {
 		return string(data), nil
 	}

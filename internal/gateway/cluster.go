@@ -42,7 +42,7 @@ type cluster struct {
 
 	commands map[string]command
 	node     *node
-	scram    *credentials
+	accounts *accounts
 	cursors  *cursors
 	meter    *meter
 	sessions *sessions
@@ -90,10 +90,10 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		restarts:  make(chan struct{}, 1),
 	}
 	c.meter = newMeter(c.commands)
-	c.scram = newCredentials(c.node)
 	c.transactions = newTransactions(maxTransactions)
 	c.recorded.Store(true)
 	c.orphans.Store(true)
+	c.accounts = newAccounts(c.node, cfg.Clock)
 	c.mu.conns = map[*conn]struct{}{}
 	settings := spec.Settings.withDefaults(host)
 	c.current.Store(settings)

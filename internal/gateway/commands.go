@@ -103,6 +103,16 @@ func commandTable() map[string]command {
 		"getMore":     {privilege: read, inTxn: true, needs: cursorNeeds, run: getMore}, // the cursor also has an owner
 		"killCursors": {privilege: userless, inTxn: true, run: killCursors},             // the same
 
+		// users and roles
+		"createUser":               {privilege: manage, run: createUser},
+		"updateUser":               {privilege: userless, run: updateUser}, // everybody the own password
+		"dropUser":                 {privilege: manage, run: dropUser},
+		"dropAllUsersFromDatabase": {privilege: manage, run: dropAllUsersFromDatabase},
+		"grantRolesToUser":         {privilege: manage, run: grantRolesToUser},
+		"revokeRolesFromUser":      {privilege: manage, run: revokeRolesFromUser},
+		"usersInfo":                {privilege: userless, run: usersInfo}, // everybody the own
+		"rolesInfo":                {privilege: userless, run: rolesInfo},
+
 		// databases, collections and indexes
 		"create":          {privilege: define, inTxn: true, needs: createNeeds, changes: true, run: create},
 		"drop":            {privilege: define, changes: true, run: drop},

@@ -47,6 +47,7 @@ type conn struct {
 	auth        *authentication
 	user        string // "" before log-in
 	app         string // what the client calls itself, "" if it does not
+	userID      [16]byte
 	grants      grants
 	compressors []wire.Compressor // that hello agreed on
 	presented   int64             // version of the topology that the latest hello showed

@@ -10,7 +10,7 @@ import (
 
 // dispatch runs a command, if there is such a command and the connection's user may run it.
 func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, error) {
-	cmd, err := c.admit(r)
+	cmd, err := c.admit(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (c *conn) perform(ctx context.Context, cmd command, r *request) (bsoncore.D
 }
 
 // admit finds the command and decides whether it may run. Nothing has been done for the command yet.
-func (c *conn) admit(r *request) (command, error) {
+func (c *conn) admit(ctx context.Context, r *request) (command, error) {
 	cmd, known := c.cluster.commands[r.command]
 	switch {
 	case r.command != "" && !known:
@@ -67,6 +67,11 @@ func (c *conn) admit(r *request) (command, error) {
 			"Unsupported OP_QUERY command: %s. The client driver may require an upgrade.", r.command)
 	case cmd.privilege > handshake && c.user == "":
 		return command{}, mongoerr.New(mongoerr.Unauthorized, "Command %s requires authentication", r.command)
+	}
+	if cmd.privilege > handshake {
+		if err := c.refresh(ctx, r.command); err != nil {
+			return command{}, err
+		}
 	}
 	if err := c.authorize(cmd, r); err != nil {
 		return command{}, err

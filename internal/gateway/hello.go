@@ -193,22 +193,5 @@ func whatsmyuri(_ context.Context, c *conn, _ *request) (bsoncore.Document, erro
 	return marshal(bson.D{{Key: "you", Value: c.net.RemoteAddr().String()}, {Key: "ok", Value: 1.0}})
 }
 
-func connectionStatus(_ context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	users, roles := bson.A{}, bson.A{}
-	if c.user != "" {
-		users = append(users, bson.D{{Key: "user", Value: c.user}, {Key: "db", Value: adminDatabase}})
-		for db, has := range c.grants {
-			for _, r := range has {
-				roles = append(roles, bson.D{{Key: "role", Value: string(r)}, {Key: "db", Value: db}})
-			}
-		}
-	}
-	info := bson.D{{Key: "authenticatedUsers", Value: users}, {Key: "authenticatedUserRoles", Value: roles}}
-	if isTrue(r.field("showPrivileges")) {
-		info = append(info, bson.E{Key: "authenticatedUserPrivileges", Value: bson.A{}})
-	}
-	return marshal(bson.D{{Key: "authInfo", Value: info}, {Key: "ok", Value: 1.0}})
-}
-
 // uptime is how long the cluster has been served.
 func (c *cluster) uptime() time.Duration { return c.clock().Sub(c.started) }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tine/internal/gateway/mongoerr"
+	"tine/internal/users"
 )
 
 // privilege is what a command needs.
@@ -22,41 +23,31 @@ const (
 	manage                      // to interfere with that, and to manage users
 )
 
-// role is what a grant gives on a database. The meanings are those of MongoDB's roles read, readWrite, dbAdmin and root.
-type role string
-
-const (
-	roleRoot      role = "root" // on the database admin only
-	roleReadOnly  role = "readOnly"
-	roleReadWrite role = "readWrite"
-	roleDBAdmin   role = "dbAdmin" // cannot see documents
-)
-
 // allows says which privileges a role has. A role that is not known has none.
-func (r role) allows(p privilege) bool {
+func allows(r users.Role, p privilege) bool {
 	var has []privilege
 	switch r {
-	case roleRoot:
+	case users.Root:
 		return true
-	case roleReadOnly:
+	case users.ReadOnly:
 		has = []privilege{inspect, read}
-	case roleReadWrite:
+	case users.ReadWrite:
 		has = []privilege{inspect, read, write, define}
-	case roleDBAdmin:
+	case users.DBAdmin:
 		has = []privilege{inspect, define, administer}
 	}
 	return slices.Contains(has, p)
 }
 
 // grants are a user's roles by database. Those on admin hold on all databases.
-type grants map[string][]role
+type grants map[string][]users.Role
 
 // allow reports whether the user may do what needs p on db.
 func (g grants) allow(p privilege, db string) bool {
 	if p <= userless {
 		return true
 	}
-	may := func(r role) bool { return r.allows(p) }
+	may := func(r users.Role) bool { return allows(r, p) }
 	return slices.ContainsFunc(g[adminDatabase], may) || slices.ContainsFunc(g[db], may)
 }
 

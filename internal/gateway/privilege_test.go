@@ -7,15 +7,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"tine/internal/gateway/mongoerr"
+	"tine/internal/users"
 )
 
 func TestPrivilegesOfRoles(t *testing.T) {
 	t.Parallel()
-	may := map[role][]privilege{
-		roleRoot:      {inspect, read, write, define, administer, monitor, manage},
-		roleReadOnly:  {inspect, read},
-		roleReadWrite: {inspect, read, write, define},
-		roleDBAdmin:   {inspect, define, administer},
+	may := map[users.Role][]privilege{
+		users.Root:      {inspect, read, write, define, administer, monitor, manage},
+		users.ReadOnly:  {inspect, read},
+		users.ReadWrite: {inspect, read, write, define},
+		users.DBAdmin:   {inspect, define, administer},
 		"unknown":     {},
 	}
 	for r, allowed := range may {
@@ -35,7 +36,7 @@ func TestPrivilegesOfRoles(t *testing.T) {
 			}
 		}
 	}
-	two := grants{"d": {roleReadOnly, roleDBAdmin}}
+	two := grants{"d": {users.ReadOnly, users.DBAdmin}}
 	if !two.allow(read, "d") || !two.allow(administer, "d") || two.allow(write, "d") {
 		t.Error("two roles on a database are not their sum")
 	}
@@ -144,7 +145,7 @@ func TestWhatRolesAllow(t *testing.T) {
 		{"create a view of elsewhere", doc("create", "v", "viewOn", "c", "pipeline", bson.A{doc("$unionWith", doc("db", "other", "coll", "d"))}), no, no, no},
 		{"create a view of system", doc("create", "v", "viewOn", "system.users", "pipeline", bson.A{}), no, no, no},
 	} {
-		for r, want := range map[role]mongoerr.Code{roleReadOnly: c.readOnly, roleReadWrite: c.readWrite, roleDBAdmin: c.dbAdmin} {
+		for r, want := range map[users.Role]mongoerr.Code{users.ReadOnly: c.readOnly, users.ReadWrite: c.readWrite, users.DBAdmin: c.dbAdmin} {
 			if got := decide(t, grants{"mine": {r}}, c.command); got != want {
 				t.Errorf("%s as %s: code %d, want %d", c.name, r, got, want)
 			}
@@ -178,12 +179,12 @@ func TestRightsInTwoDatabases(t *testing.T) {
 		grants grants
 		want   mongoerr.Code
 	}{
-		{grants{"mine": {roleReadOnly}, "other": {roleReadWrite}}, 0},
-		{grants{"mine": {roleReadWrite}, "other": {roleReadOnly}}, mongoerr.Unauthorized},
-		{grants{"mine": {roleReadWrite}, "other": {roleDBAdmin}}, mongoerr.Unauthorized},
-		{grants{"mine": {roleDBAdmin}, "other": {roleReadWrite}}, mongoerr.Unauthorized},
-		{grants{adminDatabase: {roleReadWrite}}, 0},
-		{grants{adminDatabase: {roleReadOnly}, "other": {roleReadWrite}}, 0},
+		{grants{"mine": {users.ReadOnly}, "other": {users.ReadWrite}}, 0},
+		{grants{"mine": {users.ReadWrite}, "other": {users.ReadOnly}}, mongoerr.Unauthorized},
+		{grants{"mine": {users.ReadWrite}, "other": {users.DBAdmin}}, mongoerr.Unauthorized},
+		{grants{"mine": {users.DBAdmin}, "other": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{grants{adminDatabase: {users.ReadWrite}}, 0},
+		{grants{adminDatabase: {users.ReadOnly}, "other": {users.ReadWrite}}, 0},
 	} {
 		if got := decide(t, c.grants, out); got != c.want {
 			t.Errorf("$out from mine to other with %v: code %d, want %d", c.grants, got, c.want)
@@ -191,11 +192,11 @@ func TestRightsInTwoDatabases(t *testing.T) {
 	}
 	for _, db := range []string{"admin", "local", "config"} {
 		command := doc("aggregate", "c", "pipeline", bson.A{doc("$out", doc("db", db, "coll", "x"))})
-		if got := decide(t, grants{adminDatabase: {roleRoot}}, command); got != mongoerr.Unauthorized {
+		if got := decide(t, grants{adminDatabase: {users.Root}}, command); got != mongoerr.Unauthorized {
 			t.Errorf("root may write to %s: code %d", db, got)
 		}
 	}
-	if got := decide(t, grants{adminDatabase: {roleRoot}}, doc("insert", "system.js", "documents", bson.A{})); got != mongoerr.InvalidNamespace {
+	if got := decide(t, grants{adminDatabase: {users.Root}}, doc("insert", "system.js", "documents", bson.A{})); got != mongoerr.InvalidNamespace {
 		t.Errorf("root may write to a system collection: code %d", got)
 	}
 }
@@ -210,37 +211,37 @@ func TestNeedsOfCommandsThatNameOtherThings(t *testing.T) {
 		grants  grants
 		want    mongoerr.Code
 	}{
-		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {roleReadWrite}}, 0},
-		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {roleReadOnly}}, mongoerr.Unauthorized},
-		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {roleDBAdmin}}, 0},
-		{"rename out", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"rename in", renameNeeds, doc("renameCollection", "other.a", "to", "mine.b"), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"rename over", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {roleReadWrite}, "other": {roleReadWrite}}, 0},
-		{"rename unseen", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {roleDBAdmin}, "other": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"rename to system", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.system.js"), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"rename to admin", renameNeeds, doc("renameCollection", "mine.a", "to", "admin.a"), grants{adminDatabase: {roleRoot}}, mongoerr.Unauthorized},
-		{"rename nothing", renameNeeds, doc("renameCollection", "mine.a"), grants{adminDatabase: {roleRoot}}, mongoerr.InvalidNamespace},
+		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {users.ReadWrite}}, 0},
+		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {users.ReadOnly}}, mongoerr.Unauthorized},
+		{"rename", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.b"), grants{"mine": {users.DBAdmin}}, 0},
+		{"rename out", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"rename in", renameNeeds, doc("renameCollection", "other.a", "to", "mine.b"), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"rename over", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {users.ReadWrite}, "other": {users.ReadWrite}}, 0},
+		{"rename unseen", renameNeeds, doc("renameCollection", "mine.a", "to", "other.b"), grants{"mine": {users.DBAdmin}, "other": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"rename to system", renameNeeds, doc("renameCollection", "mine.a", "to", "mine.system.js"), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"rename to admin", renameNeeds, doc("renameCollection", "mine.a", "to", "admin.a"), grants{adminDatabase: {users.Root}}, mongoerr.Unauthorized},
+		{"rename nothing", renameNeeds, doc("renameCollection", "mine.a"), grants{adminDatabase: {users.Root}}, mongoerr.InvalidNamespace},
 
-		{"bulkWrite", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a")}), grants{"mine": {roleReadWrite}}, 0},
-		{"bulkWrite elsewhere", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a"), doc("ns", "other.a")}), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"bulkWrite twice", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a", "ns", "other.a")}), grants{"mine": {roleReadWrite}}, mongoerr.DuplicateField},
-		{"bulkWrite without a name", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", 1)}), grants{"mine": {roleReadWrite}}, mongoerr.InvalidNamespace},
-		{"bulkWrite past the validator", bulkWriteNeeds, doc("bulkWrite", 1, "bypassDocumentValidation", true, "nsInfo", bson.A{doc("ns", "mine.a")}), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"bulkWrite to admin", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "admin.a")}), grants{adminDatabase: {roleRoot}}, mongoerr.Unauthorized},
+		{"bulkWrite", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a")}), grants{"mine": {users.ReadWrite}}, 0},
+		{"bulkWrite elsewhere", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a"), doc("ns", "other.a")}), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"bulkWrite twice", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "mine.a", "ns", "other.a")}), grants{"mine": {users.ReadWrite}}, mongoerr.DuplicateField},
+		{"bulkWrite without a name", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", 1)}), grants{"mine": {users.ReadWrite}}, mongoerr.InvalidNamespace},
+		{"bulkWrite past the validator", bulkWriteNeeds, doc("bulkWrite", 1, "bypassDocumentValidation", true, "nsInfo", bson.A{doc("ns", "mine.a")}), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"bulkWrite to admin", bulkWriteNeeds, doc("bulkWrite", 1, "nsInfo", bson.A{doc("ns", "admin.a")}), grants{adminDatabase: {users.Root}}, mongoerr.Unauthorized},
 
-		{"collMod", collModNeeds, doc("collMod", "c", "validator", doc()), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"collMod", collModNeeds, doc("collMod", "c", "validator", doc()), grants{"mine": {roleDBAdmin}}, 0},
-		{"collMod of a view", collModNeeds, doc("collMod", "v", "viewOn", "c", "pipeline", bson.A{}), grants{"mine": {roleDBAdmin}}, mongoerr.Unauthorized},
-		{"collMod of a view", collModNeeds, doc("collMod", "v", "viewOn", "c", "pipeline", bson.A{}), grants{"mine": {roleDBAdmin, roleReadOnly}}, 0},
+		{"collMod", collModNeeds, doc("collMod", "c", "validator", doc()), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"collMod", collModNeeds, doc("collMod", "c", "validator", doc()), grants{"mine": {users.DBAdmin}}, 0},
+		{"collMod of a view", collModNeeds, doc("collMod", "v", "viewOn", "c", "pipeline", bson.A{}), grants{"mine": {users.DBAdmin}}, mongoerr.Unauthorized},
+		{"collMod of a view", collModNeeds, doc("collMod", "v", "viewOn", "c", "pipeline", bson.A{}), grants{"mine": {users.DBAdmin, users.ReadOnly}}, 0},
 
-		{"explain find", explainNeeds, explained(doc("find", "c")), grants{"mine": {roleReadOnly}}, 0},
-		{"explain find", explainNeeds, explained(doc("find", "c")), grants{"mine": {roleDBAdmin}}, mongoerr.Unauthorized},
-		{"explain delete", explainNeeds, explained(doc("delete", "c", "deletes", bson.A{})), grants{"mine": {roleReadOnly}}, mongoerr.Unauthorized},
-		{"explain $out", explainNeeds, explained(doc("aggregate", "c", "pipeline", bson.A{doc("$out", doc("db", "other", "coll", "x"))})), grants{"mine": {roleReadWrite}}, mongoerr.Unauthorized},
-		{"explain elsewhere", explainNeeds, explained(doc("find", "c", "$db", "other")), grants{"mine": {roleReadOnly}}, mongoerr.InvalidNamespace},
-		{"explain twice", explainNeeds, explained(doc("find", "c", "find", "d")), grants{"mine": {roleReadOnly}}, mongoerr.DuplicateField},
-		{"explain explain", explainNeeds, explained(doc("explain", doc("find", "c"))), grants{"mine": {roleReadOnly}}, mongoerr.CommandNotFound},
-		{"explain nothing", explainNeeds, doc("explain", 1), grants{"mine": {roleReadOnly}}, mongoerr.TypeMismatch},
+		{"explain find", explainNeeds, explained(doc("find", "c")), grants{"mine": {users.ReadOnly}}, 0},
+		{"explain find", explainNeeds, explained(doc("find", "c")), grants{"mine": {users.DBAdmin}}, mongoerr.Unauthorized},
+		{"explain delete", explainNeeds, explained(doc("delete", "c", "deletes", bson.A{})), grants{"mine": {users.ReadOnly}}, mongoerr.Unauthorized},
+		{"explain $out", explainNeeds, explained(doc("aggregate", "c", "pipeline", bson.A{doc("$out", doc("db", "other", "coll", "x"))})), grants{"mine": {users.ReadWrite}}, mongoerr.Unauthorized},
+		{"explain elsewhere", explainNeeds, explained(doc("find", "c", "$db", "other")), grants{"mine": {users.ReadOnly}}, mongoerr.InvalidNamespace},
+		{"explain twice", explainNeeds, explained(doc("find", "c", "find", "d")), grants{"mine": {users.ReadOnly}}, mongoerr.DuplicateField},
+		{"explain explain", explainNeeds, explained(doc("explain", doc("find", "c"))), grants{"mine": {users.ReadOnly}}, mongoerr.CommandNotFound},
+		{"explain nothing", explainNeeds, doc("explain", 1), grants{"mine": {users.ReadOnly}}, mongoerr.TypeMismatch},
 	} {
 		needs, err := c.needs(commandTable(), newRequest(t, c.command))
 		if err == nil {

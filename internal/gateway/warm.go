@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -13,8 +14,12 @@ import (
 func (n *node) warm(ctx context.Context, log *slog.Logger) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		s := newCredentials(n)
-		if _, _, err := s.lookup(ctx, owner); err != nil {
+		a := newAccounts(n, time.Now)
+		_, _, err := a.credentials(ctx, owner)
+		if err == nil {
+			_, err = a.get(ctx, owner)
+		}
+		if err != nil {
 			log.DebugContext(ctx, "log-in not prepared", "error", err)
 		}
 	})

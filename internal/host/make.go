@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"tine/internal/engine"
 	"tine/internal/history"
 	"tine/internal/store"
+	"tine/internal/users"
 )
 
 type createWorker struct {
@@ -268,17 +268,10 @@ func (m *making) startAtEnd(ctx context.Context) (err error) {
 	return nil
 }
 
-// verifier is PostgreSQL's form of one, which has no character that means anything inside a quoted string.
-var verifier = regexp.MustCompile(`^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$`)
-
 // setPassword makes the password valid that the answer to the request carried.
 func (m *making) setPassword(ctx context.Context) error {
-	// ALTER ROLE takes no parameters.
-	if !verifier.MatchString(m.cluster.DoadminVerifier) {
-		return errors.New("set password of doadmin: what the store has is no SCRAM-SHA-256 verifier")
-	}
-	statement := "ALTER ROLE doadmin PASSWORD '" + m.cluster.DoadminVerifier + "'"
-	if _, err := m.conn.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
+	change := users.Change{Verifier: &m.cluster.DoadminVerifier}
+	if err := users.Update(ctx, m.conn, users.Owner, change); err != nil {
 		return fmt.Errorf("set password of doadmin: %w", err)
 	}
 	return nil

@@ -22,6 +22,7 @@ const (
 	ExceededTimeLimit               Code = 50
 	CommandNotFound                 Code = 59
 	InvalidOptions                  Code = 72
+	RoleNotFound                    Code = 31
 	InvalidNamespace                Code = 73
 	WriteConflict                   Code = 112
 	CommandNotSupported             Code = 115
