@@ -120,44 +120,6 @@ func TestOnlyScramSHA256(t *testing.T) {
 	}
 }
 
-func TestUserWithoutGrantsMayDoNothing(t *testing.T) {
-	t.Parallel()
-	g := open(t, nil)
-	su := superuser(t)
-	for _, sql := range []string{
-		"DROP ROLE IF EXISTS gw_reader", "CREATE ROLE gw_reader NOLOGIN PASSWORD 'pw'", "GRANT documentdb_readonly_role, pg_read_all_data TO gw_reader",
-		"GRANT gw_reader TO tine_gateway WITH INHERIT FALSE, SET TRUE",
-		"DELETE FROM tine.grants WHERE user_name = 'gw_reader'", "INSERT INTO tine.grants VALUES ('gw_reader', 'gw_mine', 'readOnly')",
-	} {
-		if _, err := su.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		g.server.Close(g.id)
-		_, _ = su.Exec(ctx, "DELETE FROM tine.grants WHERE user_name = 'gw_reader'")
-		_, _ = su.Exec(ctx, "DROP ROLE gw_reader")
-	})
-	admin := g.client(t)
-	must(admin.Database("gw_mine").Collection("c").InsertOne(t.Context(), bson.D{}))(t)
-	t.Cleanup(func() { _ = admin.Database("gw_mine").Drop(context.WithoutCancel(t.Context())) })
-	reader := g.client(t, options.Client().ApplyURI(g.uri("gw_reader", "pw")))
-
-	if n := must(reader.Database("gw_mine").Collection("c").CountDocuments(t.Context(), bson.D{}))(t); n != 1 {
-		t.Errorf("counted %d", n)
-	}
-	_, err := reader.Database("gw_mine").Collection("c").InsertOne(t.Context(), bson.D{})
-	wantCode(t, err, 13)
-	_, err = reader.Database("gw_mine").Collection("c").Aggregate(t.Context(), mongo.Pipeline{{{Key: "$out", Value: "x"}}})
-	wantCode(t, err, 13)
-	_, err = reader.Database("defaultdb").Collection("c").CountDocuments(t.Context(), bson.D{})
-	wantCode(t, err, 13)
-	if names := must(reader.ListDatabaseNames(t.Context(), bson.D{}))(t); len(names) != 1 || names[0] != "gw_mine" {
-		t.Errorf("the reader sees the databases %v", names)
-	}
-}
-
 func TestFirstHelloMayBeOpQuery(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)

@@ -2,7 +2,7 @@ package gateway_test
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 	"os"
 	"sync"
 	"testing"
@@ -11,6 +11,7 @@ import (
 
 	"tine/internal/engine"
 	"tine/internal/testnode"
+	"tine/internal/users"
 )
 
 // password is doadmin's.
@@ -29,7 +30,8 @@ func socketDir(tb testing.TB) string {
 			dir = testnode.Start(tb).SocketDir
 		}
 		su := connect(tb, dir)
-		if _, err := su.Exec(tb.Context(), fmt.Sprintf("ALTER ROLE doadmin PASSWORD '%s'", password)); err != nil {
+		verifier := must(users.NewVerifier(rand.Reader, password))(tb)
+		if err := users.Update(tb.Context(), su, users.Owner, users.Change{Verifier: &verifier}); err != nil {
 			tb.Fatalf("set password: %v", err)
 		}
 		return dir

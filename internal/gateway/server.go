@@ -178,6 +178,16 @@ func (s *Server) Close(id string) {
 	}
 }
 
+// UsersChanged says that somebody else than the gateway has changed the cluster's users: what it knows of them is read again.
+// A cluster that is not open is fine.
+func (s *Server) UsersChanged(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clusters[id]; c != nil {
+		c.accounts.forget()
+	}
+}
+
 // Restarted tells that the cluster's node is a new process: connections to the old one are dropped. Clients stay connected.
 func (s *Server) Restarted(id string) {
 	s.mu.Lock()
