@@ -17,7 +17,7 @@ func TestPrivilegesOfRoles(t *testing.T) {
 		users.ReadOnly:  {inspect, read},
 		users.ReadWrite: {inspect, read, write, define},
 		users.DBAdmin:   {inspect, define, administer},
-		"unknown":     {},
+		"unknown":       {},
 	}
 	for r, allowed := range may {
 		set := map[privilege]bool{handshake: true, userless: true}

@@ -108,7 +108,6 @@ func checkLogIn(r *request) error {
 	return nil
 }
 
-
 // updateUser changes a user. Everybody may change the own password, and only that.
 func updateUser(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	name, err := userName(r)

@@ -165,7 +165,7 @@ func actionsOf(r users.Role) bson.A {
 	var names []string
 	switch r {
 	case users.ReadOnly:
-		names = append(look, "find")
+		names = slices.Concat(look, []string{"find"})
 	case users.ReadWrite:
 		names = slices.Concat(look, define, []string{"find", "insert", "remove", "update"})
 	case users.DBAdmin:
