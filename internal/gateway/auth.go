@@ -134,6 +134,7 @@ func (c *conn) loggedIn(ctx context.Context, user string) error {
 		c.cluster.peers.arrive(c.peer())
 	}
 	c.userID, c.grants = of.id, of.grants
+	c.identify()
 	return nil
 }
 
@@ -153,6 +154,7 @@ func (c *conn) leave(ctx context.Context) {
 		c.cluster.deleteFiles(ctx, c.cluster.cursors.killWhere(func(cur *cursor) bool { return cur.peer == who }))
 	}
 	c.user, c.userID, c.grants, c.auth = "", [16]byte{}, nil, nil
+	c.identify()
 }
 
 func payloadOf(fs []field) (string, error) {

@@ -55,6 +55,7 @@ type cluster struct {
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
 	refusals chan struct{}
 	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
+	changes  chan struct{} // somebody else has changed users
 	lastID   atomic.Int32  // of connections
 	lastOp   atomic.Int32  // of operations
 	counters opcounters
@@ -88,6 +89,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		sessions:  newSessions(cfg.Clock, maxSessions),
 		refusals:  make(chan struct{}, maxRefusals),
 		restarts:  make(chan struct{}, 1),
+		changes:   make(chan struct{}, 1),
 	}
 	c.meter = newMeter(c.commands)
 	c.transactions = newTransactions(maxTransactions)
@@ -107,6 +109,7 @@ func (c *cluster) start(ctx context.Context) {
 	c.wg.Go(func() { c.accept(ctx) })
 	c.wg.Go(func() { c.sweep(ctx) })
 	c.wg.Go(func() { c.resumeIndexes(ctx) })
+	c.wg.Go(func() { c.followUsers(ctx) })
 }
 
 // stop cancels what runs and waits for its end.

@@ -57,6 +57,7 @@ type conn struct {
 	mu struct {
 		sync.Mutex
 		busy, closing bool
+		who           identity // whose connection it is, for others than its own goroutine
 	}
 }
 

@@ -184,7 +184,7 @@ func (s *Server) UsersChanged(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.clusters[id]; c != nil {
-		c.accounts.forget()
+		c.usersChanged()
 	}
 }
 

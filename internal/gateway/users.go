@@ -17,6 +17,9 @@ import (
 func (c *conn) changeUsers(ctx context.Context, name string, change func(db users.DB) error) error {
 	err := c.cluster.node.with(ctx, login{user: gatewayLogin}, func(pg *pgxpool.Conn) error { return change(pg) })
 	c.cluster.accounts.forget()
+	if err == nil {
+		err = c.cluster.expel(ctx, c)
+	}
 	switch {
 	case errors.Is(err, users.ErrNotFound):
 		return mongoerr.New(mongoerr.UserNotFound, "User '%s@admin' not found", name)

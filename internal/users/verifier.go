@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xdg-go/scram"
 )
@@ -16,14 +17,16 @@ const (
 	Iterations = 15000
 	// SaltLength is the length of a salt in bytes.
 	SaltLength = 16
+	// MinPassword is how many characters a password has at least: too many to be guessed at the pace that a listener allows.
+	MinPassword = 8
 
 	mechanism = "SCRAM-SHA-256"
 )
 
 // NewVerifier returns what a password can be checked with, and not be computed from. The password is prepared as clients do it (SASLprep).
 func NewVerifier(random io.Reader, password string) (string, error) {
-	if password == "" {
-		return "", fmt.Errorf("%w: a password must not be empty", ErrInvalid)
+	if utf8.RuneCountInString(password) < MinPassword {
+		return "", fmt.Errorf("%w: a password must have %d characters or more", ErrInvalid, MinPassword)
 	}
 	salt := make([]byte, SaltLength)
 	if _, err := io.ReadFull(random, salt); err != nil {
