@@ -57,6 +57,7 @@ func sections() []section {
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
 		{"gateway", (*bench).gateway},
+		{"idle", (*bench).idle},
 	}
 }
 

@@ -72,11 +72,17 @@ func openDistant(tb testing.TB, cfg gateway.Config, settings gateway.Settings) *
 // secured is a connection that has shaken hands.
 func (g *gw) secured(tb testing.TB, trust *tls.Config) *rawConn {
 	tb.Helper()
-	c := tls.Client(g.dial(tb).Conn, trust)
-	if err := c.HandshakeContext(tb.Context()); err != nil {
+	return g.dial(tb).shake(tb, trust)
+}
+
+// shake makes a connection speak TLS.
+func (c *rawConn) shake(tb testing.TB, trust *tls.Config) *rawConn {
+	tb.Helper()
+	secured := tls.Client(c.Conn, trust)
+	if err := secured.HandshakeContext(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	return &rawConn{c}
+	return &rawConn{secured}
 }
 
 func TestDriverSpeaksTLS(t *testing.T) {
