@@ -12,7 +12,7 @@ import (
 // repetition. MongoDB would leave the writes before a failure of the server; here they are not there either.
 const (
 	sqlBulkWrite     = "SELECT reply, clean FROM tine.bulk_write($1, $2, $3, $4, $5)"
-	sqlBulkWriteOnce = "SELECT reply, clean, known FROM tine.bulk_write_once($1, $2, $3, $4, $5, $6, $7)"
+	sqlBulkWriteOnce = "SELECT reply, clean, known FROM tine.bulk_write_once($1, $2, $3, $4, $5, $6, $7, $8)"
 )
 
 // bulkWrite inserts, updates and deletes in any number of collections.

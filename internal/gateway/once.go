@@ -10,12 +10,13 @@ import (
 )
 
 // A numbered write's statement runs the engine's function and records the reply, or returns the reply that is on record. It is
-// one statement, so that a write and its record are one transaction and cost one round trip.
+// one statement, so that a write and its record are one transaction and cost one round trip. Its last argument says that the
+// number is a new one for sure, so that there is no record to be looked for.
 const (
-	sqlInsertOnce        = "SELECT reply, clean, known FROM tine.insert_once($1, $2::bytea, $3::bytea, $4, $5)"
-	sqlUpdateOnce        = "SELECT reply, clean, known FROM tine.update_once($1, $2::bytea, $3::bytea, $4, $5)"
-	sqlDeleteOnce        = "SELECT reply, clean, known FROM tine.delete_once($1, $2::bytea, $3::bytea, $4, $5)"
-	sqlFindAndModifyOnce = "SELECT reply, clean, known FROM tine.find_and_modify_once($1, $2::bytea, $3, $4)"
+	sqlInsertOnce        = "SELECT reply, clean, known FROM tine.insert_once($1, $2::bytea, $3::bytea, $4, $5, $6)"
+	sqlUpdateOnce        = "SELECT reply, clean, known FROM tine.update_once($1, $2::bytea, $3::bytea, $4, $5, $6)"
+	sqlDeleteOnce        = "SELECT reply, clean, known FROM tine.delete_once($1, $2::bytea, $3::bytea, $4, $5, $6)"
+	sqlFindAndModifyOnce = "SELECT reply, clean, known FROM tine.find_and_modify_once($1, $2::bytea, $3, $4, $5)"
 
 	// sqlForgetRecords removes the records of sessions that have ended long ago.
 	sqlForgetRecords = "SELECT tine.forget_records($1)"
@@ -35,6 +36,7 @@ func (c *conn) once(ctx context.Context, cmd command, r *request) (bsoncore.Docu
 	case r.txnNumber < s.number:
 		return nil, errTooOld(r.txnNumber, s.number)
 	case r.txnNumber > s.number:
+		r.newNumber = s.number > 0 // else another gateway, of which this one is the successor, may have seen it
 		c.cluster.succeed(ctx, s, r.txnNumber)
 	case s.txn != nil:
 		return nil, mongoerr.New(mongoerr.InvalidOptions, "txnNumber %d is that of a transaction", r.txnNumber)

@@ -61,7 +61,7 @@ func (c *conn) runWrite(ctx context.Context, r *request, sql, once string, args 
 	var known bool
 	dest := []any{&reply, &clean}
 	if r.numbered {
-		sql, args, dest = once, append(args, r.session.key.bytes(), r.txnNumber), append(dest, &known)
+		sql, args, dest = once, append(args, r.session.key.bytes(), r.txnNumber, r.newNumber), append(dest, &known)
 	}
 	if err := c.queryRow(ctx, r, sql, args, dest...); err != nil {
 		return nil, false, err
