@@ -73,7 +73,7 @@ const databasePath = "/v2/databases/{id}"
 
 func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, group := range []map[string]map[string]endpoint{s.databaseRoutes(), s.accountRoutes(), s.ownRoutes()} {
+	for _, group := range s.groups() {
 		for path, methods := range group {
 			mux.Handle(path, s.methods(path, methods))
 		}
@@ -82,6 +82,11 @@ func (s *server) routes() *http.ServeMux {
 		s.fail(w, r, &statusError{http.StatusNotFound, "the resource you requested could not be found: there is no path " + quotePath(r)})
 	})
 	return mux
+}
+
+// groups are all paths that there are, but for /metrics.
+func (s *server) groups() []map[string]map[string]endpoint {
+	return []map[string]map[string]endpoint{s.databaseRoutes(), s.accountRoutes(), s.ownRoutes()}
 }
 
 // databaseRoutes are those of clusters.
@@ -148,6 +153,7 @@ func (s *server) ownRoutes() map[string]map[string]endpoint {
 		"/v2/audit":       {http.MethodGet: {store.ScopeAdmin, s.listAudit}},
 		"/healthz":        {http.MethodGet: {"", s.health}},
 		"/readyz":         {http.MethodGet: {"", s.readiness}},
+		"/openapi.yaml":   {http.MethodGet: {"", s.getOpenAPI}},
 	}
 }
 

@@ -9,9 +9,11 @@
 //
 // Passwords and tokens' secrets are in the answer to the request that made them, and in no log.
 //
+// What the API does stands in openapi/, which GET /openapi.yaml shows; the tests of this package hold each answer against it.
+//
 // # Ours
 //
-// What DigitalOcean's API does not have: GET /v2/databases/{id}/history, /v2/tokens, /healthz, /readyz, /metrics; the query parameters name and
+// What DigitalOcean's API does not have: GET /v2/databases/{id}/history, /v2/tokens, /v2/audit, /healthz, /readyz, /metrics; the query parameters name and
 // include_destroying; the fields failure and forked_from of a database and message of an event. A database that is being
 // destroyed is 404 without include_destroying=true, because clients take 404 for "destroyed"; its events stay readable.
 //

@@ -88,7 +88,7 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	for _, f := range change {
 		f(&cfg)
 	}
-	server := httptest.NewServer(api.New(cfg))
+	server := httptest.NewServer(asDescribed(t, api.New(cfg)))
 	t.Cleanup(server.Close)
 	b.url = server.URL
 	b.secret = b.token(t, store.ScopeWrite)

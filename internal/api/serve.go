@@ -18,8 +18,11 @@ import (
 // response is an answer that is no error.
 type response struct {
 	status int
-	body   any // JSON; nil for none
+	body   any // JSON, or yaml as it is; nil for none
 }
+
+// yaml is a body that is YAML already.
+type yaml []byte
 
 func ok(body any) (response, error) { return response{http.StatusOK, body}, nil }
 
@@ -116,6 +119,12 @@ func (s *server) answer(r *http.Request, action string, e endpoint) (response, e
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, body any) {
 	if body == nil {
 		w.WriteHeader(status)
+		return
+	}
+	if text, isYAML := body.(yaml); isYAML {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.WriteHeader(status)
+		_, _ = w.Write(text)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
