@@ -70,6 +70,7 @@ func (u *up) start(ctx context.Context) error {
 			return err
 		}
 	}
+	u.background.Go(func() { returnMemory(background) })
 	if u.control != nil {
 		u.background.Go(func() {
 			u.control.KeepRunning(background, func(err error) {
