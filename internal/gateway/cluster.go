@@ -59,6 +59,7 @@ type cluster struct {
 	lastID   atomic.Int32  // of connections
 	lastOp   atomic.Int32  // of operations
 	counters opcounters
+	usage    tallies
 
 	transactions *transactions
 

@@ -27,6 +27,7 @@ func serverCommands() map[string]command {
 		"replSetGetStatus":    {privilege: monitor, run: replSetGetStatus},
 		"replSetGetConfig":    {privilege: monitor, run: replSetGetConfig},
 		"getDefaultRWConcern": {privilege: userless, run: getDefaultRWConcern},
+		"top":                 {privilege: monitor, run: top},
 		"profile":             {privilege: inspect, run: profile},
 		"listCommands":        {privilege: userless, run: listCommands},
 		"currentOp":           {privilege: userless, run: currentOp}, // shows what the user may see

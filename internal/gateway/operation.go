@@ -51,6 +51,7 @@ func (c *conn) begin(ctx context.Context, r *request) (_ context.Context, end fu
 		if timer != nil {
 			timer.Stop()
 		}
+		c.cluster.usage.add(r, c.cluster.clock().Sub(op.started))
 		c.running.mu.Lock()
 		c.running.op = nil
 		c.running.mu.Unlock()

@@ -274,6 +274,7 @@ func serverSyntax() map[string]*syntax {
 		"profile":              {options: slices.Concat(takes(aNumber, "slowms"), takes(aNumber, "sampleRate"), takes(anything, "filter"))},
 		"planCacheClear":       {options: shape},
 		"planCacheListFilters": {},
+		"top":                  {adminOnly: true},
 	}
 }
 
@@ -293,7 +294,7 @@ func unsupported() map[string]string {
 		"setClusterParameter": byTine, "getClusterParameter": "there are no parameters for a whole cluster",
 		"convertToCapped": noCapped, "cloneCollectionAsCapped": noCapped,
 		"planCacheSetFilter": noFilter, "planCacheClearFilters": noFilter, "setQuerySettings": noFilter, "removeQuerySettings": noFilter,
-		"top": "use is not measured by collection", "lockInfo": "locks are the engine's own",
+		"features": "it is of no use to clients", "lockInfo": "locks are the engine's own",
 		"reIndex": "drop the index and create it again", "autoCompact": "space is reclaimed by the engine itself",
 		"dbHash":          "documents are not hashed; compare with a find",
 		"dropConnections": byTine, "validateDBMetadata": "use validate", "applyOps": "there is no oplog",

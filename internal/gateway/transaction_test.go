@@ -418,3 +418,15 @@ func transfer(ctx context.Context, client *mongo.Client, coll *mongo.Collection,
 	})
 	return err
 }
+
+func TestCollectionMadeAfterTheSnapshotIsAConflict(t *testing.T) {
+	t.Parallel()
+	db := open(t, nil).database(t)
+	must(db.Collection("a").InsertOne(t.Context(), bson.D{}))(t)
+	ctx, _ := begin(t, db.Client())
+	must(db.Collection("a").CountDocuments(ctx, bson.D{}))(t) // takes the snapshot
+	must(db.Collection("b").InsertOne(t.Context(), bson.D{}))(t)
+	_, err := db.Collection("b").InsertOne(ctx, bson.D{})
+	wantCode(t, err, 112)
+	wantLabel(t, err, "TransientTransactionError", true)
+}

@@ -109,7 +109,7 @@ func decodeWriteError(v bsoncore.Value) ([]byte, error) {
 	message, _ := find(fs, "errmsg").StringValueOK()
 	state := mongoerr.Unpack(int32(packed))
 	me := mongoerr.FromState(state, message, nil)
-	if mongoerr.IsCommandFailure(state) {
+	if mongoerr.IsCommandFailure(state, message) {
 		return nil, me
 	}
 	return build(fs, []string{"code", "errmsg"}, func(dst []byte) []byte {

@@ -1,5 +1,10 @@
 package mongoerr
 
+import "strings"
+
+// createdMeanwhile is how the engine says that a collection is there which a transaction's snapshot does not have.
+const createdMeanwhile = "Unable to create the specified collection"
+
 // Unpack turns an integer from writeErrors[].code or createIndexes' raw.*.code into the five characters of the SQLSTATE
 // it was packed from: six bits a character, the first in the lowest bits, counted from '0'.
 func Unpack(code int32) string {
@@ -14,6 +19,9 @@ func Unpack(code int32) string {
 // comment. cause may be nil.
 func FromState(state, message string, cause error) *Error {
 	if code, ok := engineCode(state); ok {
+		if strings.HasPrefix(message, createdMeanwhile) {
+			return Wrap(cause, WriteConflict, "write conflict: the collection was made by another operation, try it again")
+		}
 		if code == DuplicateKey {
 			message = "E11000 duplicate key error: " + message // the number is what clients look for
 		}
@@ -31,9 +39,9 @@ func FromState(state, message string, cause error) *Error {
 
 // IsCommandFailure reports whether a write error with this state means that the command could not do its work at all.
 // The engine reports these like a bad document; clients must see the command fail instead.
-func IsCommandFailure(state string) bool {
+func IsCommandFailure(state, message string) bool {
 	if _, ok := engineCode(state); ok {
-		return false
+		return strings.HasPrefix(message, createdMeanwhile)
 	}
 	switch state {
 	case "23505", "23P01", "0A000", "54000", "22P02", "22023":
