@@ -94,6 +94,9 @@ func (b *bench) contenders(ctx context.Context, src *source, dir, socket string)
 		return nil, nil, nil, err
 	}
 	stop = func() error { sql.close(); return nil }
+	if err := b.letEngineBeSuperuser(ctx, src, sql); err != nil {
+		return nil, nil, nil, errors.Join(err, stop())
+	}
 	if _, err := sql.pool.Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		return nil, nil, nil, errors.Join(fmt.Errorf("analyze: %w", err), stop())
 	}
@@ -112,6 +115,24 @@ func (b *bench) contenders(ctx context.Context, src *source, dir, socket string)
 	}
 	all = append(all, contender{name: ferretName, prepare: driverCalls(ferretName, f.client), pid: f.process.Process.Pid})
 	return all, nil, func() error { sql.close(); return f.stop(context.WithoutCancel(ctx)) }, nil
+}
+
+// letEngineBeSuperuser allows what Tine's nodes do not: to make a collection the engine connects to itself as the user whose statement
+// it runs, which for FerretDB and plain SQL is PostgreSQL's superuser.
+func (b *bench) letEngineBeSuperuser(ctx context.Context, src *source, sql *floor) error {
+	path := filepath.Join(b.tine.PoolDir(), "volumes", src.node, "pgdata", "pg_ident.conf")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("let the engine be superuser: %w", err)
+	}
+	_, err = f.WriteString("tine   tine         postgres\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("let the engine be superuser: %w", err)
+	}
+	if _, err := sql.pool.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
+		return fmt.Errorf("let the engine be superuser: %w", err)
+	}
+	return nil
 }
 
 // gatewaySource is a cluster with the documents that are read.
@@ -157,7 +178,9 @@ func (b *bench) compete(ctx context.Context, all []contender, op operation, clie
 		}
 	}
 	order := slices.Clone(all)
+	shuffle := workerRandom(len(all))
 	for range b.opts.Rounds {
+		shuffle.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) // nobody always follows the same other
 		for _, c := range order {
 			r, err := load(ctx, c, calls[c.name], b.opts.Round)
 			if err != nil {
@@ -165,7 +188,6 @@ func (b *bench) compete(ctx context.Context, all []contender, op operation, clie
 			}
 			rounds[c.name] = append(rounds[c.name], r)
 		}
-		order = append(order[1:], order[0])
 	}
 	return rounds, nil
 }
