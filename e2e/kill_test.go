@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -187,15 +184,7 @@ func TestNodesOutliveTineUp(t *testing.T) {
 // nodePID is the process of an instance's only node.
 func nodePID(t *testing.T, tine *harness.Tine) int {
 	t.Helper()
-	nodes := inventory(t, tine)["containers"]
-	if len(nodes) != 1 {
-		t.Fatalf("nodes %v are running, want one", nodes)
-	}
-	b, err := os.ReadFile(filepath.Join(tine.DataDir(), "sandbox", "containers", nodes[0], "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	pid, err := tine.NodePID()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,20 +250,8 @@ func TestKilledNodeComesBackWithEveryAcknowledgedWrite(t *testing.T) {
 // waitRestarts returns when the cluster's events tell of that many restarts of its node.
 func waitRestarts(t *testing.T, tine *harness.Tine, id string, want int) {
 	t.Helper()
-	for {
-		events, _, err := tine.API.Databases.ListDatabaseEvents(t.Context(), id, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		restarts := 0
-		for _, e := range events {
-			if e.EventType == "node_restart" {
-				restarts++
-			}
-		}
-		if restarts >= want {
-			return
-		}
+	if err := tine.WaitEvents(t.Context(), id, "node_restart", want); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +18,9 @@ func own(t *testing.T) *harness.Tine {
 	tine, err := harness.New(harness.Options{ImageGiB: 10})
 	fatal(t, "prepare a Tine", err)
 	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("Tine warned:\n%s", warnings(tine.LogText()))
+		}
 		if err := tine.Destroy(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
@@ -60,4 +64,42 @@ func TestRetriedWriteIsCarriedOutOnceWhenTineIsKilled(t *testing.T) {
 		wantN(t, c, 0, balance-1)
 		wantN(t, c, 1, balance+1)
 	})
+}
+
+// Connections break in the middle of everything, again and again.
+func TestLoadThroughBreakingConnections(t *testing.T) {
+	t.Parallel()
+	uri := newCluster(t, shared)
+	p, through := newProxy(t, uri)
+	l := startLoad(t, uri, through)
+	l.await(t, 100)
+	for range 6 {
+		p.follow(some(11, "update", "insert", "commitTransaction"))
+		l.await(t, 100)
+		p.follow(nil)
+		p.cut()
+		l.await(t, 20)
+	}
+	l.finish(t)
+}
+
+// kill -9 of tine up and of the node's PostgreSQL, in turns.
+func TestLoadSurvivesKills(t *testing.T) {
+	t.Parallel()
+	tine := own(t)
+	cluster, err := tine.Make(t.Context(), harness.CreateRequest("load"))
+	fatal(t, "make cluster", err)
+	l := startLoad(t, cluster.Connection.URI, cluster.Connection.URI)
+	l.await(t, 100)
+	for round := range 2 {
+		fatal(t, "kill tine", tine.Kill(t.Context()))
+		fatal(t, "start tine", tine.Start(t.Context()))
+		l.await(t, 100)
+		pid, err := tine.NodePID()
+		fatal(t, "find the node", err)
+		fatal(t, "kill the node", syscall.Kill(pid, syscall.SIGKILL))
+		fatal(t, "wait for the node", tine.WaitEvents(t.Context(), cluster.ID, "node_restart", round+1))
+		l.await(t, 100)
+	}
+	l.finish(t)
 }

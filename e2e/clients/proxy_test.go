@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,11 +21,11 @@ type proxy struct {
 	server   string
 
 	mu    sync.Mutex
-	next  *loss
+	rule  func(command string) *loss // nil for what gets through
 	conns map[net.Conn]bool
 }
 
-// loss is what a proxy does to the next command of a name.
+// loss is what a proxy does to a command.
 type loss struct {
 	command string
 	// forward is whether the cluster gets the command; its reply is lost in any case.
@@ -64,10 +65,38 @@ func newProxy(t *testing.T, uri string) (*proxy, string) {
 // lose arranges for the loss of the next command of a name. The channel is closed when it has happened.
 func (p *proxy) lose(l loss) <-chan struct{} {
 	l.done = make(chan struct{})
+	once := &l
+	p.follow(func(command string) *loss {
+		if once == nil || command != l.command {
+			return nil
+		}
+		hit := once
+		once = nil
+		return hit
+	})
+	return l.done
+}
+
+// follow makes a rule that of the proxy. It is called for one command at a time.
+func (p *proxy) follow(rule func(command string) *loss) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = &l
-	return l.done
+	p.rule = rule
+}
+
+// some is a rule that loses every nth command of those with these names, half of them before they arrive.
+func some(every int, commands ...string) func(string) *loss {
+	seen, lost := 0, 0
+	return func(command string) *loss {
+		if !slices.Contains(commands, command) {
+			return nil
+		}
+		if seen++; seen%every != 0 {
+			return nil
+		}
+		lost++
+		return &loss{command: command, forward: lost%2 == 0, done: make(chan struct{})}
+	}
 }
 
 // cut closes all connections.
@@ -153,12 +182,10 @@ func (p *proxy) relay(client, server net.Conn) {
 func (p *proxy) hit(request []byte) *loss {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.next == nil || name(request) != p.next.command {
+	if p.rule == nil {
 		return nil
 	}
-	l := p.next
-	p.next = nil
-	return l
+	return p.rule(name(request))
 }
 
 // message reads a message of the wire protocol.

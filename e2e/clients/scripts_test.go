@@ -9,14 +9,29 @@ import (
 	"time"
 )
 
-// runScript runs a program of another language with TINE_URI set, and fails with what it printed if it fails.
-func runScript(t *testing.T, uri, name string, args ...string) string {
+// The programs that scripts/clients.sh installs; mongosh is one of node's.
+const (
+	node    = "node/node_modules/.bin/node"
+	mongosh = "node/node_modules/.bin/mongosh"
+	// python is Debian's own, which has PyMongo, whichever comes first in the PATH.
+	python = "/usr/bin/python3"
+)
+
+// script is a program of another language with TINE_URI set.
+func script(t *testing.T, uri, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	// mongosh keeps its settings at home.
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "TINE_URI="+uri, "HOME="+home, "PYTHONPATH=python")
 	cmd.WaitDelay = time.Minute
+	return cmd
+}
+
+// runScript runs a program to its end, and fails with what it printed if it fails.
+func runScript(t *testing.T, uri, name string, args ...string) string {
+	t.Helper()
+	cmd := script(t, uri, name, args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
@@ -52,7 +67,7 @@ func TestNodeDriver(t *testing.T) {
 	suite(t, "node/*.test.mjs", func(t *testing.T, uri, file string) {
 		t.Helper()
 		// One process: with --test the runner would start another for the file, which would outlive it if it is killed.
-		runScript(t, uri, "node", "--test-reporter=spec", file)
+		runScript(t, uri, node, "--test-reporter=spec", file)
 	})
 }
 
@@ -61,7 +76,7 @@ func TestMongosh(t *testing.T) {
 	needNodeModules(t)
 	suite(t, "mongosh/*.test.js", func(t *testing.T, uri, file string) {
 		t.Helper()
-		runScript(t, uri, "node/node_modules/.bin/mongosh", uri, "--quiet", "--file", "mongosh/assert.js", "--file", file)
+		runScript(t, uri, node, mongosh, uri, "--quiet", "--file", "mongosh/assert.js", "--file", file)
 	})
 }
 
@@ -69,7 +84,6 @@ func TestPyMongo(t *testing.T) {
 	t.Parallel()
 	suite(t, "python/test_*.py", func(t *testing.T, uri, file string) {
 		t.Helper()
-		// Debian's own Python has PyMongo, whichever comes first in the PATH.
-		runScript(t, uri, "/usr/bin/python3", "-B", "-W", "error", "-m", "unittest", "-v", file)
+		runScript(t, uri, python, "-B", "-W", "error", "-m", "unittest", "-v", file)
 	})
 }

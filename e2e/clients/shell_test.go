@@ -25,7 +25,7 @@ exit
 func TestMongoshInteractively(t *testing.T) {
 	t.Parallel()
 	needNodeModules(t)
-	cmd := exec.CommandContext(t.Context(), "node/node_modules/.bin/mongosh", newCluster(t, shared))
+	cmd := exec.CommandContext(t.Context(), node, mongosh, newCluster(t, shared))
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	cmd.Stdin = strings.NewReader(lines)
 	out, err := cmd.CombinedOutput()

@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -367,20 +369,46 @@ func (t *Tine) WaitOnline(ctx context.Context, id string) error {
 // WaitGone returns when nothing is left of a cluster that is being destroyed. It is no longer found from the request on; its events
 // tell when the work is done.
 func (t *Tine) WaitGone(ctx context.Context, id string) error {
+	return t.WaitEvents(ctx, id, "cluster_destroyed", 1)
+}
+
+// WaitEvents returns when a cluster's events tell of something that often.
+func (t *Tine) WaitEvents(ctx context.Context, id, kind string, want int) error {
 	for {
 		events, _, err := t.API.Databases.ListDatabaseEvents(ctx, id, nil)
 		if err != nil {
 			return err
 		}
+		count := 0
 		for _, e := range events {
-			if e.EventType == "cluster_destroyed" {
-				return nil
+			if e.EventType == kind {
+				count++
 			}
 		}
+		if count >= want {
+			return nil
+		}
 		if err := sleep(ctx); err != nil {
-			return fmt.Errorf("wait for the end of cluster %s: %w", id, err)
+			return fmt.Errorf("wait for event %s of cluster %s: %w", kind, id, err)
 		}
 	}
+}
+
+// NodePID is the first process of the instance's only node.
+func (t *Tine) NodePID() (int, error) {
+	pids, err := filepath.Glob(filepath.Join(t.dataDir(), "sandbox", "containers", "*", "pid"))
+	if err != nil {
+		return 0, err
+	}
+	pids = slices.DeleteFunc(pids, func(path string) bool { return filepath.Base(filepath.Dir(path)) == "control" })
+	if len(pids) != 1 {
+		return 0, fmt.Errorf("nodes %v are running, want one", pids)
+	}
+	b, err := os.ReadFile(pids[0])
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
 }
 
 // Remove destroys a cluster and returns when it is gone.

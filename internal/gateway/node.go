@@ -115,6 +115,9 @@ func (n *node) checkout(ctx context.Context, l login, do func(*pgxpool.Conn) err
 			if !lost && !isShutdown(err) {
 				return nil, err
 			}
+			if ctx.Err() == nil {
+				n.reset() // the others are dead or dying, too, and whoever tries again must not get one of them
+			}
 			if ctx.Err() != nil || !pgconn.SafeToRetry(err) {
 				return nil, mongoerr.Wrap(fmt.Errorf("%w: %w", errUnknownOutcome, err), mongoerr.PrimarySteppedDown,
 					"the connection to the cluster's node broke; whether the operation was carried out is not known")

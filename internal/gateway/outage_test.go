@@ -240,6 +240,39 @@ func TestWriteRepeatedByTheDriverIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
+func TestTransactionWhoseNodeGoesAwayIsTransient(t *testing.T) {
+	t.Parallel()
+	dir, p, restore := unreliableNode(t)
+	coll := open(t, func(c *gateway.Cluster) { c.SocketDir = dir }).database(t).Collection("c")
+	must(coll.InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}))(t)
+	session := must(coll.Database().Client().StartSession())(t)
+	defer session.EndSession(context.WithoutCancel(t.Context()))
+	commands := []func(context.Context) error{
+		func(ctx context.Context) error {
+			_, err := coll.InsertOne(ctx, bson.D{{Key: "_id", Value: 3}})
+			return err
+		},
+		func(ctx context.Context) error { return coll.FindOne(ctx, bson.D{}).Err() },
+	}
+	tries := 0
+	must(session.WithTransaction(t.Context(), func(ctx context.Context) (any, error) {
+		if _, err := coll.InsertOne(ctx, bson.D{{Key: "_id", Value: 2}}); err != nil {
+			return nil, err
+		}
+		if tries++; tries > len(commands) {
+			return nil, nil
+		}
+		p.cut()
+		restore()
+		err := commands[tries-1](ctx)
+		wantCode(t, err, 189)
+		return nil, err
+	}))(t)
+	if n := must(coll.CountDocuments(t.Context(), bson.D{}))(t); n != 2 || tries != 3 {
+		t.Errorf("%d documents after %d tries, want 2 after 3", n, tries)
+	}
+}
+
 // block locks the collection's table until release is called; waiting returns when n statements wait for it.
 func block(tb testing.TB, coll *mongo.Collection, mode string) (waiting func(n int), release func()) {
 	tb.Helper()

@@ -92,6 +92,18 @@ func (t *transaction) bound(ctx context.Context, now time.Time) (context.Context
 	return context.WithTimeoutCause(ctx, t.ends.Sub(now), errLifetime)
 }
 
+// unlessLost is the error of a statement in the transaction, or that the node is gone, and the transaction with it.
+func (t *transaction) unlessLost(err error) error {
+	if err == nil || !t.conn.Conn().IsClosed() && !isShutdown(err) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err // that closes a connection, too
+	}
+	return mongoerr.Wrap(fmt.Errorf("%w: %w", errUnavailable, err), mongoerr.PrimarySteppedDown,
+		"the connection to the cluster's node broke; nothing of the transaction remains")
+}
+
 // rollback ends an open transaction without a trace.
 func (c *cluster) rollback(ctx context.Context, t *transaction) {
 	if t.state != open {

@@ -31,6 +31,7 @@ func (c *conn) inTransaction(ctx context.Context, cmd command, r *request) (bson
 	doc, err := c.runBounded(ctx, cmd, r)
 	switch {
 	case err != nil:
+		err = t.unlessLost(err)
 		c.cluster.rollback(ctx, t)
 		return nil, transient(inTransaction(err))
 	case r.writeErrors:
