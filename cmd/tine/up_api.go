@@ -15,6 +15,7 @@ import (
 type apiServer struct {
 	http.Server
 	listener net.Listener
+	secure   bool // TLSConfig does not tell: Serve sets it for HTTP/2, whether or not there is TLS
 	failed   chan error
 }
 
@@ -36,6 +37,7 @@ func listenAPI(ctx context.Context, address string, handler http.Handler, secure
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' failures, of handshakes above all
 		},
 		listener: ln,
+		secure:   secure != nil,
 		failed:   make(chan error, 1),
 	}
 	go func() {
@@ -47,7 +49,7 @@ func listenAPI(ctx context.Context, address string, handler http.Handler, secure
 }
 
 func (s *apiServer) serve() error {
-	if s.TLSConfig != nil {
+	if s.secure {
 		return s.ServeTLS(s.listener, "", "")
 	}
 	return s.Serve(s.listener)
@@ -56,7 +58,7 @@ func (s *apiServer) serve() error {
 // URL is where the API is reached.
 func (s *apiServer) URL() string {
 	scheme := "http"
-	if s.TLSConfig != nil {
+	if s.secure {
 		scheme = "https"
 	}
 	return scheme + "://" + s.listener.Addr().String()
