@@ -252,3 +252,23 @@ func TestNeedsOfCommandsThatNameOtherThings(t *testing.T) {
 		}
 	}
 }
+
+// Even if the table of privileges let a write pass, it would not run with the rights to write.
+func TestWorkOfWhoMayOnlyReadRunsAsTheReader(t *testing.T) {
+	t.Parallel()
+	commands := knownCommands(version{major: 8})
+	for role, want := range map[users.Role]login{users.ReadOnly: asReader(), users.ReadWrite: asWriter()} {
+		r := newRequest(t, doc("insert", "c", "documents", bson.A{doc()}))
+		c := &conn{cluster: &cluster{commands: commands}, grants: grants{"mine": {role}}}
+		if err := c.authorize(commands[r.command], r); (err == nil) != (role == users.ReadWrite) {
+			t.Errorf("an insert as %s: %v", role, err)
+		}
+		if got := c.login(r); got != want {
+			t.Errorf("an insert as %s runs as %+v", role, got)
+		}
+		want.held = true
+		if got := c.transactionLogin(); got != want {
+			t.Errorf("a transaction as %s runs as %+v", role, got)
+		}
+	}
+}

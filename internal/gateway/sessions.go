@@ -151,5 +151,8 @@ func parseSession(v bsoncore.Value) (id [16]byte, err error) {
 	if !ok || subtype != uuidSubtype || len(data) != len(id) {
 		return id, mongoerr.New(mongoerr.InvalidOptions, "lsid.id must be a UUID")
 	}
+	if _, err := v.Document().LookupErr("uid"); err == nil { // whose session it is follows from who has logged in
+		return id, mongoerr.New(mongoerr.Unauthorized, "Unauthorized to set user digest in LogicalSessionId")
+	}
 	return [16]byte(data), nil
 }

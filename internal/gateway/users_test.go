@@ -93,7 +93,7 @@ func TestOddNamesAndPasswords(t *testing.T) {
 	for name, pw := range map[string]string{
 		"a,b=c=2C": userPassword, "postgres": userPassword, "tine_gateway": userPassword, "pg_read_all_data": userPassword,
 		`x"; DROP TABLE tine.users; --`: userPassword,
-		"'": "''''''''", "$1": "$$$$$$$$", "Grüße": "Paßwörter", "IX": "seventy \u2168", "space ": "  space  ", strings.Repeat("n", 63): strings.Repeat("p", 1000),
+		"'":                             "''''''''", "$1": "$$$$$$$$", "Grüße": "Paßwörter", "IX": "seventy \u2168", "space ": "  space  ", strings.Repeat("n", 63): strings.Repeat("p", 1000),
 		"user:x": "a:b$c,d=e", "DOADMIN": userPassword,
 	} {
 		err := g.admin(t, bson.D{{Key: "createUser", Value: name}, {Key: "pwd", Value: pw}, {Key: "roles", Value: bson.A{on("read", "mine")}}})
