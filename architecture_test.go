@@ -84,7 +84,9 @@ func layers() map[string][]string {
 		"gateway": {"engine"},
 		"history": {"engine", "storage", "store"},
 		"host":    {"catalog", "engine", "gateway", "history", "sandbox", "storage", "store"},
-		"fleet":   {"catalog", "store"},
+		"fleet":   {"catalog", "secrets", "store"},
+		"secrets": {},
+		"logsink": {"secrets", "store"},
 		"api":     edge,
 		"panel":   edge,
 	}

@@ -34,6 +34,7 @@ import (
 	"tine/internal/host"
 	"tine/internal/panel"
 	"tine/internal/sandbox"
+	"tine/internal/secrets"
 	"tine/internal/storage"
 	"tine/internal/store"
 )
@@ -52,6 +53,7 @@ type up struct {
 	store   *store.Store
 	catalog *catalog.Catalog
 	certs   *certs.Source
+	secrets *secrets.Box
 	gateway *gateway.Server
 	host    *host.Host
 	api     *apiServer
@@ -64,7 +66,7 @@ func (u *up) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	u.cancel = cancel
 	for _, part := range []func(context.Context) error{
-		u.lockDataDir, u.openCerts, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
+		u.lockDataDir, u.openCerts, u.openSecrets, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -101,6 +103,12 @@ func (u *up) lockDataDir(context.Context) error {
 	}
 	u.lock = f
 	return nil
+}
+
+// openSecrets finds or makes the key of what the store keeps sealed.
+func (u *up) openSecrets(context.Context) (err error) {
+	u.secrets, err = secrets.Open(u.opts.DataDir)
+	return err
 }
 
 // openMachine opens what the nodes are made of: engine, pool, containers and the golden volume.
@@ -243,7 +251,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	f := fleet.New(fleet.Config{
 		Store: u.store, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window,
-		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA,
+		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets,
 	})
 	if err := f.StartMeters(ctx); err != nil {
 		return err

@@ -104,6 +104,14 @@ func (o *upOptions) validateTLS() error {
 	return nil
 }
 
+// serviceNames are the names that clients reach clusters by; there are none before the store is open, and no listeners either.
+func (u *up) serviceNames(ctx context.Context) ([]string, error) {
+	if u.store == nil {
+		return nil, nil
+	}
+	return u.store.ServiceNames(ctx)
+}
+
 // openCerts finds or makes the certificate that all listeners show.
 func (u *up) openCerts(context.Context) (err error) {
 	o := u.opts
@@ -113,6 +121,7 @@ func (u *up) openCerts(context.Context) (err error) {
 	}
 	u.certs, err = certs.Open(certs.Config{
 		CertFile: o.TLS.Cert, KeyFile: o.TLS.Key, CAFile: o.TLS.CA, Dir: o.DataDir, Hosts: hosts, Log: u.log,
+		Names: u.serviceNames,
 	})
 	return err
 }

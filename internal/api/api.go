@@ -110,6 +110,23 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.putFirewall},
 		},
 		database + "/history": {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+		database + "/logsink": {
+			http.MethodGet:  {store.ScopeDatabaseRead, s.listSinks},
+			http.MethodPost: {store.ScopeDatabaseCreate, s.createSink},
+		},
+		database + "/logsink/{sink}": {
+			http.MethodGet:    {store.ScopeDatabaseRead, s.getSink},
+			http.MethodPut:    {store.ScopeDatabaseUpdate, s.updateSink},
+			http.MethodDelete: {store.ScopeDatabaseDelete, s.deleteSink},
+		},
+		database + "/do_settings": {
+			http.MethodGet: {store.ScopeDatabaseRead, s.getDOSettings},
+			http.MethodPut: {store.ScopeDatabaseUpdate, s.updateDOSettings},
+		},
+		databases + "/metrics/credentials": {
+			http.MethodGet: {store.ScopeDatabaseUpdate, s.getMetricsCredentials}, // and database:view_credentials
+			http.MethodPut: {store.ScopeDatabaseUpdate, s.updateMetricsCredentials},
+		},
 	}
 }
 

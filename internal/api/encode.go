@@ -103,7 +103,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
 		Maintenance: maintenanceWindow{Day: "sunday", Hour: "03:00:00", Description: []string{}},
 		ProjectID:   projectOf(c), Rules: encodeRules(c), EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
-		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: doSettings{ServiceCNAMEs: []string{}},
+		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: encodeDOSettings(c),
 	}
 	for i, u := range users {
 		d.Users[i] = user(u)

@@ -17,6 +17,7 @@ import (
 	"tine/internal/api"
 	"tine/internal/catalog"
 	"tine/internal/fleet"
+	"tine/internal/secrets"
 	"tine/internal/store"
 	"tine/internal/store/storetest"
 )
@@ -77,10 +78,14 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	box, err := secrets.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := api.Config{
 		Fleet: fleet.New(fleet.Config{
 			Store: b.store, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
-			Ports: store.PortRange{First: 28000, Last: 29999},
+			Ports: store.PortRange{First: 28000, Last: 29999}, Secrets: box,
 		}),
 		Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 		HourlyLimit: 100_000, MinuteLimit: 100_000,

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,6 +24,9 @@ type Config struct {
 	// Dir is where our own CA is kept, Hosts the names and addresses that its certificates are for.
 	Dir   string
 	Hosts []string
+	// Names returns more names that our own certificates may be for: whoever asks for one of them is shown a certificate for it. What is not
+	// a name of this machine stays out of the certificate that everybody sees. It is called at most once a second. Default: none.
+	Names func(context.Context) ([]string, error)
 
 	Log   *slog.Logger
 	Clock func() time.Time // default: the system's
@@ -32,6 +36,7 @@ type Config struct {
 type Source struct {
 	cfg       Config
 	authority *authority // nil if the operator has a certificate
+	named     named
 
 	mu struct {
 		sync.Mutex
@@ -76,7 +81,10 @@ func (s *Source) openOperators() (err error) {
 func (s *Source) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if cert := s.certificateFor(hello.Context(), hello.ServerName); cert != nil {
+				return cert, nil
+			}
 			return s.certificate(), nil
 		},
 		// A ticket saves a client little that stays connected, and costs a write and memory for each that does.
@@ -139,8 +147,7 @@ func (s *Source) renewLocked(now time.Time) error {
 
 // reissueLocked makes a new certificate when a third of the old one's life is left.
 func (s *Source) reissueLocked(now time.Time) error {
-	const left = serverLife / 3
-	if now.Before(s.mu.current.Leaf.NotAfter.Add(-left)) {
+	if !ending(s.mu.current, now) {
 		return nil
 	}
 	cert, err := s.authority.issue(s.cfg.Hosts, now)
@@ -149,6 +156,12 @@ func (s *Source) reissueLocked(now time.Time) error {
 	}
 	s.mu.current = cert
 	return nil
+}
+
+// ending says whether a third of a certificate's life is left, or less.
+func ending(cert *tls.Certificate, now time.Time) bool {
+	const left = serverLife / 3
+	return !now.Before(cert.Leaf.NotAfter.Add(-left))
 }
 
 // readOperators reads the operator's certificate; it must fit its key.

@@ -21,10 +21,10 @@ type CreateRequest struct {
 	Source                              *Source
 	// Rules are the trusted sources. Nil means none, or for a fork those of the source; of an empty list everybody may connect.
 	Rules []SourceRule
-	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: names for the
-	// service, storage that grows by itself.
+	// ServiceNames are what clients will reach the cluster by, beside the gateway's own name. A fork has none of its source's.
 	ServiceNames []string
-	Autoscale    bool
+	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: storage that grows by itself.
+	Autoscale bool
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -72,12 +72,15 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 	if err := checkRelease(r); err != nil {
 		return store.Cluster{}, err
 	}
+	if err := checkServiceNames(r.ServiceNames); err != nil {
+		return store.Cluster{}, err
+	}
 	if err := f.checkName(ctx, r.Name); err != nil {
 		return store.Cluster{}, err
 	}
 	c := store.Cluster{
 		Name: r.Name, Engine: r.Engine, Version: majorVersion(r.Version), Region: r.Region, Size: r.Size, NumNodes: r.NumNodes,
-		StorageMiB: r.StorageMiB, Tags: r.Tags, ProjectID: r.ProjectID, PrivateNetworkUUID: r.PrivateNetworkUUID,
+		StorageMiB: r.StorageMiB, Tags: r.Tags, ProjectID: r.ProjectID, PrivateNetworkUUID: r.PrivateNetworkUUID, ServiceNames: r.ServiceNames,
 		CreatedAt: r.ReceivedAt, RequestedAt: r.ReceivedAt, Host: f.cfg.Host,
 	}
 	if r.Source != nil {

@@ -103,8 +103,8 @@ func TestCreateRefusesInWordsAndLeavesNothing(t *testing.T) {
 			`tags must have 1 to 255 letters, digits, colons, hyphens and underscores each; "" has 0 characters`,
 		},
 		"service names": {
-			func(r *fleet.CreateRequest) { r.ServiceNames = []string{"db.example.com"} }, "do_settings.service_cnames",
-			"do_settings.service_cnames must be empty: this release has no names for services",
+			func(r *fleet.CreateRequest) { r.ServiceNames = []string{"db.example.com", "db_1.example.com"} }, "do_settings.service_cnames",
+			`do_settings.service_cnames must be names such as db.example.com, of at most 253 characters; got "db_1.example.com"`,
 		},
 		"autoscale": {
 			func(r *fleet.CreateRequest) { r.Autoscale = true }, "autoscale.storage.enabled",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tine/internal/catalog"
+	"tine/internal/secrets"
 	"tine/internal/store"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	TLS bool
 	// CA returns the certificate, in PEM form, that clients have to trust; nil if they trust what they are shown anyway. Default: that.
 	CA func() ([]byte, error)
+	// Secrets seals what must be kept and nobody may read: keys of log sinks, the password for metrics.
+	Secrets *secrets.Box
 	// HistoryWindow is how far back a cluster can be forked; default 7 days.
 	HistoryWindow time.Duration
 }

@@ -24,8 +24,6 @@ const (
 // checkRelease refuses what DigitalOcean has and this release has not: whoever asks for it relies on it.
 func checkRelease(r CreateRequest) error {
 	switch {
-	case len(r.ServiceNames) > 0:
-		return invalid("do_settings.service_cnames", "must be empty: this release has no names for services")
 	case r.Autoscale:
 		return invalid("autoscale.storage.enabled", "must be false: in this release storage does not grow by itself")
 	default:

@@ -45,6 +45,8 @@ type Cluster struct {
 	TrustedSources []TrustedSource
 
 	ProjectID, PrivateNetworkUUID string
+	// ServiceNames are what clients reach the cluster by, beside the gateway's own name. A fork has none of its source's.
+	ServiceNames []string
 
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge

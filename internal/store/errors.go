@@ -17,6 +17,8 @@ var (
 	ErrNoPort = errors.New("no free port")
 	// ErrSourceNotOnline says that a fork's source is gone or cannot be forked in its present state.
 	ErrSourceNotOnline = errors.New("source is not online")
+	// ErrTooMany says that there are as many as there may be.
+	ErrTooMany = errors.New("too many")
 	// ErrUnauthorized says that no token has that secret.
 	ErrUnauthorized = errors.New("unknown token")
 )
