@@ -3,19 +3,44 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/digitalocean/godo"
+
+	"tine/internal/contract"
 )
+
+// described is a way to the shared Tine that fails where it does something else than it describes at /openapi.yaml.
+func described(t *testing.T) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(shared.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: contract.Wrap(http.DefaultTransport),
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			t.Error(err)
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	})
+	t.Cleanup(server.Close)
+	return server
+}
 
 // cli runs the command line against the shared Tine and returns what it printed and its exit code.
 func cli(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), shared.Binary, args...)
-	cmd.Env = append(cmd.Environ(), "TINE_API=http://"+shared.Listen, "TINE_DATA_DIR="+shared.DataDir())
+	cmd.Env = append(cmd.Environ(), "TINE_API="+described(t).URL, "TINE_DATA_DIR="+shared.DataDir())
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

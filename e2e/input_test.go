@@ -10,6 +10,7 @@ import (
 	"github.com/digitalocean/godo"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 )
 
 // What cannot be carried out is refused with its reason before anything is made.
@@ -96,8 +97,9 @@ func TestDestroyLeavesNothing(t *testing.T) { //nolint:paralleltest // it counts
 
 func TestRequestsWithoutAValidTokenAreRefused(t *testing.T) {
 	t.Parallel()
-	client := godo.NewFromToken("tine_v1_wrong")
-	if err := godo.SetBaseURL("http://" + shared.Listen + "/")(client); err != nil {
+	token := godo.SetRequestHeaders(map[string]string{"Authorization": "Bearer tine_v1_wrong"})
+	client, err := godo.New(&http.Client{Transport: contract.Wrap(http.DefaultTransport)}, godo.SetBaseURL(shared.URL+"/"), token)
+	if err != nil {
 		t.Fatal(err)
 	}
 	_, resp, err := client.Databases.List(t.Context(), nil)

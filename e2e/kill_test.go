@@ -10,13 +10,14 @@ import (
 	"github.com/digitalocean/godo"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 	"tine/internal/host"
 )
 
 // own starts a Tine for a test that kills it.
 func own(t *testing.T) *harness.Tine {
 	t.Helper()
-	tine, err := harness.New(harness.Options{ImageGiB: 10})
+	tine, err := harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 )
 
 // shared is the Tine of all tests that do not kill it.
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 
 func run(ctx context.Context, m *testing.M) (code int) {
 	var err error
-	if shared, err = harness.New(harness.Options{ReplayMiB: 16}); err != nil {
+	if shared, err = harness.New(harness.Options{ReplayMiB: 16, Transport: contract.Wrap}); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

@@ -258,7 +258,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	served := api.New(api.Config{Fleet: f, Auth: u.store, Log: u.log, Ready: u.store.Pool().Ping, Metrics: u.metrics()})
-	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz", "/metrics"} {
+	for _, path := range []string{"/v2", "/v2/", "/healthz", "/readyz", "/metrics", "/openapi.yaml"} {
 		mux.Handle(path, served)
 	}
 	mux.Handle("/", panel.New(panel.Config{Fleet: f, Auth: u.store, Log: u.log}))

@@ -10,12 +10,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 )
 
 // own starts a Tine for a test that kills it.
 func own(t *testing.T) *harness.Tine {
 	t.Helper()
-	tine, err := harness.New(harness.Options{ImageGiB: 10})
+	tine, err := harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap})
 	fatal(t, "prepare a Tine", err)
 	t.Cleanup(func() {
 		if t.Failed() {

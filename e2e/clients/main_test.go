@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 )
 
 // shared is the Tine of all tests that do not kill it.
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func run(ctx context.Context, m *testing.M) (code int) {
 	var err error
-	if shared, err = harness.New(harness.Options{}); err != nil {
+	if shared, err = harness.New(harness.Options{Transport: contract.Wrap}); err != nil {
 		fmt.Fprintln(os.Stderr, "clients:", err)
 		return 1
 	}

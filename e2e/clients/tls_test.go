@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tine/e2e/harness"
+	"tine/internal/contract"
 )
 
 // secure is a Tine whose cluster is reached over a network.
@@ -39,7 +40,7 @@ func newSecure(t *testing.T, config string) *secure {
 	t.Helper()
 	s := &secure{host: networkAddress(t), caFile: filepath.Join(t.TempDir(), "ca.crt")}
 	var err error
-	s.tine, err = harness.New(harness.Options{Config: onNetwork(s.host, config)})
+	s.tine, err = harness.New(harness.Options{Config: onNetwork(s.host, config), Transport: contract.Wrap})
 	fatal(t, "prepare Tine", err)
 	t.Cleanup(func() {
 		if err := s.tine.Destroy(context.WithoutCancel(t.Context())); err != nil {

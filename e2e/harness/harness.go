@@ -43,6 +43,8 @@ type Tine struct {
 
 	Quiet bool // starts it without its debug log
 
+	transport func(http.RoundTripper) http.RoundTripper
+
 	settings string // what the configuration file has for all of an instance's starts
 
 	API *godo.Client // while it runs
@@ -62,6 +64,9 @@ type Options struct {
 	Binary    string // the tine to run; empty builds it, or takes TINE_BINARY
 	EngineDir string // empty means that of EngineDir
 	Config    string // more of the configuration file; see Configure
+
+	// Transport wraps the transport of API, such as contract.Wrap; nil leaves it as it is.
+	Transport func(http.RoundTripper) http.RoundTripper
 	Parent    string // where the instance's directory is made; empty means the one for temporary files
 }
 
@@ -74,7 +79,7 @@ func New(opts Options) (*Tine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	t := &Tine{Binary: opts.Binary, EngineDir: opts.EngineDir, Dir: dir, Log: new(bytes.Buffer)}
+	t := &Tine{Binary: opts.Binary, EngineDir: opts.EngineDir, Dir: dir, Log: new(bytes.Buffer), transport: opts.Transport}
 	if t.Listen, t.Ports, err = freePorts(); err != nil {
 		return nil, err
 	}
@@ -93,6 +98,9 @@ func (t *Tine) Configure(more string) error {
 func (o *Options) applyDefaults() (err error) {
 	if o.ImageGiB == 0 {
 		o.ImageGiB = 20
+	}
+	if o.Transport == nil {
+		o.Transport = func(base http.RoundTripper) http.RoundTripper { return base }
 	}
 	if o.EngineDir == "" {
 		o.EngineDir = EngineDir()
@@ -227,7 +235,7 @@ func (t *Tine) connectAPI(secure bool) error {
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	authorized := &oauth2.Transport{
-		Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: strings.TrimSpace(string(token))}), Base: transport,
+		Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: strings.TrimSpace(string(token))}), Base: t.transport(transport),
 	}
 	t.API, err = godo.New(&http.Client{Transport: authorized}, godo.SetBaseURL(t.URL+"/"))
 	if err != nil {

@@ -152,7 +152,7 @@ func TestTransportFailsWhereAnAnswerIsNotAsDescribed(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(serve(tt.exchange))
 			defer server.Close()
-			client := &http.Client{Transport: contract.NewTransport(server.Client().Transport)}
+			client := &http.Client{Transport: contract.Wrap(server.Client().Transport)}
 			wantWrong(t, send(t.Context(), client, server.URL, tt.exchange), tt.wrong)
 		})
 	}
@@ -162,7 +162,7 @@ func TestTransportNeedsADescription(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	client := &http.Client{Transport: contract.NewTransport(server.Client().Transport)}
+	client := &http.Client{Transport: contract.Wrap(server.Client().Transport)}
 	err := send(t.Context(), client, server.URL, exchange{method: http.MethodGet, path: "/things/1"})
 	wantWrong(t, err, "get the OpenAPI description: status 404")
 }

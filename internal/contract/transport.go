@@ -14,21 +14,22 @@ import (
 type Transport struct {
 	base http.RoundTripper
 
-	once     sync.Once
-	contract *Contract
-	failure  error
+	mu struct {
+		sync.Mutex
+		contract *Contract // nil until the server has answered
+	}
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// NewTransport returns a transport to one server over base.
-func NewTransport(base http.RoundTripper) *Transport { return &Transport{base: base} }
+// Wrap returns a Transport to one server over base.
+func Wrap(base http.RoundTripper) http.RoundTripper { return &Transport{base: base} }
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t.once.Do(func() { t.contract, t.failure = t.load(r.Context(), r) })
-	if t.failure != nil {
-		return nil, t.failure
+	contract, err := t.described(r)
+	if err != nil {
+		return nil, err
 	}
 	var sent []byte
 	if r.Body != nil {
@@ -50,12 +51,30 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the answer's body: %w", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(received))
-	return response, t.contract.Check(r.Context(), Exchange{
+	err = contract.Check(r.Context(), Exchange{
 		Request: r, RequestBody: sent, Status: response.StatusCode, Header: response.Header, Body: received,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
 }
 
-// load gets the description of the server that the request goes to.
+// described is the description of the server that the request goes to.
+func (t *Transport) described(r *http.Request) (*Contract, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.contract != nil {
+		return t.mu.contract, nil
+	}
+	contract, err := t.load(r.Context(), r)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.contract = contract
+	return contract, nil
+}
+
 func (t *Transport) load(ctx context.Context, r *http.Request) (*Contract, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL.Scheme+"://"+r.URL.Host+"/openapi.yaml", http.NoBody)
 	if err != nil {
