@@ -103,8 +103,10 @@ func dataDifferences() []difference {
 		{"`keyPattern` and `keyValue` of duplicate key errors", duplicateKeyTells},
 		{"details of failed validation", validationTells},
 		refusedOnAdmin("bulkWrite with a small batchSize", bson.D{
-			{Key: "bulkWrite", Value: 1}, {Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 0}}},
-			{Key: "ops", Value: bson.A{bson.D{{Key: "delete", Value: 0}, {Key: "filter", Value: bson.D{}}}}}, {Key: "nsInfo", Value: bson.A{bson.D{{Key: "ns", Value: "nothing.c"}}}},
+			{Key: "bulkWrite", Value: 1},
+			{Key: "cursor", Value: bson.D{{Key: "batchSize", Value: 0}}},
+			{Key: "ops", Value: bson.A{bson.D{{Key: "delete", Value: 0}, {Key: "filter", Value: bson.D{}}}}},
+			{Key: "nsInfo", Value: bson.A{bson.D{{Key: "ns", Value: "nothing.c"}}}},
 		}),
 	}
 }
