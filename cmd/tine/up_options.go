@@ -35,12 +35,17 @@ type upOptions struct {
 	Catalog       string         `yaml:"catalog"`        // file with plans, regions and prices; empty means the built-in one
 	Pool          poolOptions    `yaml:"pool"`
 	History       historyOptions `yaml:"history"`
+	LogSink       logSinkOptions `yaml:"logsink"`
 }
 
 type poolOptions struct {
 	Path     string `yaml:"path"`      // mount point; empty means DATA/pool
 	Device   string `yaml:"device"`    // block device to mount there
 	ImageGiB int64  `yaml:"image_gib"` // size of the image that is made if there is neither a btrfs nor a device; 0 chooses
+}
+
+type logSinkOptions struct {
+	DatadogURL string `yaml:"datadog_url"` // of the intake for logs, with {site} for Datadog's site; empty means Datadog's own
 }
 
 type historyOptions struct {

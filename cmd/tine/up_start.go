@@ -32,6 +32,7 @@ import (
 	"tine/internal/gateway"
 	"tine/internal/history"
 	"tine/internal/host"
+	"tine/internal/logsink"
 	"tine/internal/panel"
 	"tine/internal/sandbox"
 	"tine/internal/secrets"
@@ -56,6 +57,7 @@ type up struct {
 	secrets *secrets.Box
 	gateway *gateway.Server
 	host    *host.Host
+	sinks   *logsink.Service
 	api     *apiServer
 
 	background sync.WaitGroup
@@ -73,6 +75,7 @@ func (u *up) start(ctx context.Context) error {
 		}
 	}
 	u.background.Go(func() { returnMemory(background) })
+	u.background.Go(func() { u.sinks.Run(background) })
 	if u.control != nil {
 		u.background.Go(func() {
 			u.control.KeepRunning(background, func(err error) {
@@ -212,8 +215,12 @@ func writeFile(path, content string) error {
 }
 
 func (u *up) startHost(ctx context.Context) (err error) {
+	u.sinks = logsink.New(logsink.Config{
+		Store: u.store, Secrets: u.secrets, Host: u.opts.Host, Dir: filepath.Join(u.opts.DataDir, "logs"), Log: u.log, URL: u.opts.LogSink.DatadogURL,
+	})
 	u.gateway = gateway.NewServer(gateway.Config{
-		Log: u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
+		Slow: u.sinks.Slow,
+		Log:  u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
 	})
 	u.host, err = host.New(host.Config{
 		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
@@ -273,7 +280,7 @@ func (u *up) startAPI(ctx context.Context) error {
 // metrics are those of the clusters' gateways and of this process.
 func (u *up) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(u.gateway, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(u.gateway, u.sinks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 

@@ -32,13 +32,13 @@ func (u *up) stop(ctx context.Context) error {
 	if u.opts.StopNodes && u.host != nil {
 		errs = append(errs, u.host.StopNodes(ctx))
 	}
-	if u.store != nil {
-		u.store.Close()
-	}
 	if u.cancel != nil {
 		u.cancel()
 	}
 	u.background.Wait()
+	if u.store != nil {
+		u.store.Close()
+	}
 	if u.opts.StopNodes {
 		errs = append(errs, u.stopMachine(ctx))
 	}

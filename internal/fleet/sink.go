@@ -32,12 +32,6 @@ func datadogSites() []string {
 
 var apiKeyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
-// DatadogSite is the site that a sink's owner means: some give it, some the whole address of the intake.
-func DatadogSite(site string) string {
-	site = strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(site), "https://"), "/")
-	return strings.TrimPrefix(site, "http-intake.logs.")
-}
-
 // CreateSink has a cluster's logs delivered to one more place.
 func (f *Fleet) CreateSink(ctx context.Context, clusterID string, sink LogSink) (LogSink, error) {
 	if _, err := f.Get(ctx, clusterID); err != nil {
@@ -147,7 +141,7 @@ func checkNewSink(sink LogSink) error {
 }
 
 func checkDatadog(sink LogSink) error {
-	if sites := datadogSites(); !slices.Contains(sites, DatadogSite(sink.Site)) {
+	if sites := datadogSites(); !slices.Contains(sites, store.LogSink{Site: sink.Site}.DatadogSite()) {
 		return oneOf("config.site", sink.Site, sites)
 	}
 	if !apiKeyForm.MatchString(sink.APIKey) {

@@ -30,8 +30,9 @@ type cluster struct {
 	listener net.Listener
 	started  time.Time
 
-	tls       *tls.Config // nil: everybody speaks plain text
-	plaintext bool        // clients on this machine may, too
+	tls       *tls.Config                                             // nil: everybody speaks plain text
+	plaintext bool                                                    // clients on this machine may, too
+	tellSlow  func(clusterID string, at time.Time, attrs []slog.Attr) // nil: nobody
 	times     Times
 	codecs    *wire.Codecs
 	buffers   *sync.Pool
@@ -81,6 +82,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		started:   cfg.Clock(),
 		tls:       cfg.TLS,
 		plaintext: cfg.Plaintext,
+		tellSlow:  cfg.Slow,
 		times:     cfg.Times,
 		penalties: newPenalties(cfg.Clock),
 		commands:  knownCommands(v),

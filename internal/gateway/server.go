@@ -33,6 +33,9 @@ type Config struct {
 	Host  string           // host name that hello tells clients to connect to, without a port; default localhost
 	Clock func() time.Time // default time.Now
 
+	// Slow is told of each slow operation of a cluster, beside the log, with the same attributes; it must return at once. Default: nobody is.
+	Slow func(clusterID string, at time.Time, attrs []slog.Attr)
+
 	// TLS is spoken with clients who begin with it. Without it all speak plain text, which is for tests.
 	TLS *tls.Config
 	// Plaintext lets clients on this machine, and only those, do without TLS.

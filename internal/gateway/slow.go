@@ -75,6 +75,9 @@ func (c *conn) logSlow(ctx context.Context, r *request, reply bsoncore.Document,
 		attrs = append(attrs, slog.Int64("changed", n))
 	}
 	c.log.LogAttrs(ctx, slog.LevelInfo, "slow operation", attrs...)
+	if tell := c.cluster.tellSlow; tell != nil {
+		tell(c.cluster.spec.ID, time.Now(), attrs)
+	}
 }
 
 // namespace is the database and, if the command names one, the collection.

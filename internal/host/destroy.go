@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -67,7 +68,11 @@ func (h *Host) removeFiles(c store.Cluster) error {
 	if err := os.RemoveAll(h.socketDir(c)); err != nil {
 		return fmt.Errorf("remove socket directory: %w", err)
 	}
-	for _, path := range []string{h.logPath(c), h.logPath(c) + ".1"} {
+	paths, err := filepath.Glob(filepath.Join(h.cfg.DataDir, "logs", c.Node.ID+".*")) // its logs, and what log sinks have beside them
+	if err != nil {
+		return fmt.Errorf("remove log: %w", err)
+	}
+	for _, path := range paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove log: %w", err)
 		}

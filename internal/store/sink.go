@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -18,6 +19,12 @@ type LogSink struct {
 	Type      string // "datadog"
 	Site      string
 	APIKey    []byte // sealed
+}
+
+// DatadogSite is the site that the sink's owner means: some give it, some the whole address of the intake.
+func (l LogSink) DatadogSite() string {
+	site := strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(l.Site), "https://"), "/")
+	return strings.TrimPrefix(site, "http-intake.logs.")
 }
 
 // ActiveLogSink is a sink and what has to be known to deliver to it.
