@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -51,8 +52,12 @@ func openLogged(t *testing.T) (*gw, *logged) {
 	var lc net.ListenConfig
 	ln := must(lc.Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
 	log := new(logged)
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := gateway.NewServer(gateway.Config{
-		Host: "127.0.0.1", Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Host: "127.0.0.1", Log: logger,
+		Slow: func(clusterID string, _ time.Time, attrs []slog.Attr) {
+			logger.LogAttrs(t.Context(), slog.LevelInfo, "told", append(attrs, slog.String("of", clusterID))...)
+		},
 	})
 	cluster := gateway.Cluster{ID: "test", Name: "orders", Version: "8", SocketDir: socketDir(t), Settings: gateway.Settings{SlowOperation: 1}}
 	if err := s.Open(t.Context(), cluster, ln); err != nil {
@@ -107,6 +112,7 @@ func TestLogsHoldNoDocumentsAndNoPasswords(t *testing.T) {
 		{`command=update`, `shape="q: {v.deep: {$in: [?]}}"`, "changed=1", "namespace=" + db.Name() + ".c"},
 		{`command=aggregate`, `shape="pipeline: [{$match: {v.deep: {$in: [?]}}}, {$group: {_id: ?}}]"`},
 		{`command=insert`, "changed=1"},
+		{`msg=told`, `command=find`, "of=test", "returned=1"},
 		{`command=delete`, `shape="q: {w: ?}"`, "changed=0"},
 		{`command=findAndModify`, `shape="query: {v.deep: {$in: [?]}}"`, "code=14", "code_name=TypeMismatch"},
 	} {
