@@ -65,6 +65,10 @@ func TestKillAfterEveryStep(t *testing.T) { //nolint:paralleltest // it wants th
 	for _, step := range host.Steps() {
 		t.Run(step, func(t *testing.T) {
 			operation, _, _ := strings.Cut(step, "/")
+			if operation == "change" {
+				killWhileResizing(t, tine, step)
+				return
+			}
 			var request *godo.DatabaseCreateRequest
 			want := []int{1, 2}
 			switch operation {
@@ -108,6 +112,34 @@ func TestKillAfterEveryStep(t *testing.T) { //nolint:paralleltest // it wants th
 	wantNumbers(t, connect(t, source).Database("d").Collection("c"), 1, 2, 3)
 }
 
+// killWhileResizing resizes a cluster whose host is killed after a step.
+func killWhileResizing(t *testing.T, tine *harness.Tine, step string) {
+	t.Helper()
+	cluster, err := tine.Make(t.Context(), harness.CreateRequest(newName("killed")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := connect(t, cluster).Database("d").Collection("c")
+	insert(t, numbers, 1, 2)
+	restart(t, tine, "TINE_FAILPOINT="+step)
+	_, _ = tine.API.Databases.Resize(t.Context(), cluster.ID, &godo.DatabaseResizeRequest{SizeSlug: "db-s-1vcpu-2gb", NumNodes: 1})
+	killed(t, tine)
+	if err := tine.WaitOnline(t.Context(), cluster.ID); err != nil {
+		t.Fatal(err, lastLines(tine.LogText()))
+	}
+	if got := find(t, tine, cluster.Name); got.SizeSlug != "db-s-1vcpu-2gb" {
+		t.Errorf("the cluster has the plan %s", got.SizeSlug)
+	}
+	wantNumbers(t, numbers, 1, 2)
+	if _, err := tine.API.Databases.Delete(t.Context(), cluster.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.WaitGone(t.Context(), cluster.ID); err != nil {
+		t.Fatal(err, lastLines(tine.LogText()))
+	}
+	wantClusters(t, tine, 1)
+}
+
 func find(t *testing.T, tine *harness.Tine, name string) *godo.Database {
 	t.Helper()
 	list, _, err := tine.API.Databases.List(t.Context(), nil)
@@ -126,12 +158,12 @@ func find(t *testing.T, tine *harness.Tine, name string) *godo.Database {
 // wantResumed fails unless the events say that the operation was interrupted and went on.
 func wantResumed(t *testing.T, tine *harness.Tine, id string) {
 	t.Helper()
-	events, _, err := tine.API.Databases.ListDatabaseEvents(t.Context(), id, nil)
+	events, err := tine.Events(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range events {
-		if e.EventType == "operation_resumed" {
+		if e.Detail == "operation_resumed" {
 			return
 		}
 	}

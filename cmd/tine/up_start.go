@@ -57,6 +57,7 @@ type up struct {
 	secrets *secrets.Box
 	gateway *gateway.Server
 	host    *host.Host
+	fleet   *fleet.Fleet
 	sinks   *logsink.Service
 	api     *apiServer
 
@@ -83,7 +84,27 @@ func (u *up) start(ctx context.Context) error {
 			})
 		})
 	}
+	u.background.Go(func() { u.growStorage(background) })
 	return nil
+}
+
+// growthInterval is how often the storage of clusters is looked at that grows by itself.
+const growthInterval = time.Minute
+
+// growStorage gives more storage to clusters that asked for that, until ctx ends.
+func (u *up) growStorage(ctx context.Context) {
+	tick := time.NewTicker(growthInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := u.fleet.GrowStorage(ctx); err != nil && ctx.Err() == nil {
+			u.log.ErrorContext(ctx, "storage could not grow; trying again", "error", err)
+		}
+	}
 }
 
 // lockDataDir makes this the only process of the data directory. The kernel lets go of the lock whatever ends the process.
@@ -260,6 +281,7 @@ func (u *up) startAPI(ctx context.Context) error {
 		Ports: ports, HistoryWindow: u.opts.History.Window,
 		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets,
 	})
+	u.fleet = f
 	if err := f.StartMeters(ctx); err != nil {
 		return err
 	}

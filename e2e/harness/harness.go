@@ -364,7 +364,7 @@ func (t *Tine) WaitOnline(ctx context.Context, id string) error {
 		switch c.Status {
 		case "online":
 			return nil
-		case "creating", "forking":
+		case "creating", "forking", "resizing", "migrating":
 		default:
 			return fmt.Errorf("cluster %s is %s", c.Name, c.Status)
 		}
@@ -383,13 +383,13 @@ func (t *Tine) WaitGone(ctx context.Context, id string) error {
 // WaitEvents returns when a cluster's events tell of something that often.
 func (t *Tine) WaitEvents(ctx context.Context, id, kind string, want int) error {
 	for {
-		events, _, err := t.API.Databases.ListDatabaseEvents(ctx, id, nil)
+		events, err := t.Events(ctx, id)
 		if err != nil {
 			return err
 		}
 		count := 0
 		for _, e := range events {
-			if e.EventType == kind {
+			if e.Detail == kind {
 				count++
 			}
 		}

@@ -26,14 +26,10 @@ type createBody struct {
 	} `json:"backup_restore"`
 	Rules     []firewallRule `json:"rules"`
 	Autoscale struct {
-		Storage struct {
-			Enabled bool `json:"enabled"`
-		} `json:"storage"`
+		Storage *storageAutoscale `json:"storage"`
 	} `json:"autoscale"`
-	StorageAutoscale struct {
-		Enabled bool `json:"enabled"`
-	} `json:"storage_autoscale"`
-	DOSettings struct {
+	StorageAutoscale *storageAutoscale `json:"storage_autoscale"`
+	DOSettings       struct {
 		ServiceCNAMEs []string `json:"service_cnames"`
 	} `json:"do_settings"`
 }
@@ -65,7 +61,10 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		StorageMiB: b.StorageSizeMiB, Tags: b.Tags, ProjectID: b.ProjectID, PrivateNetworkUUID: b.PrivateNetworkUUID,
 		Rules:        sourceRules(b.Rules),
 		ServiceNames: b.DOSettings.ServiceCNAMEs,
-		Autoscale:    b.Autoscale.Storage.Enabled || b.StorageAutoscale.Enabled,
+		Autoscale:    b.Autoscale.Storage.autoscale(),
+	}
+	if b.Autoscale.Storage == nil {
+		request.Autoscale = b.StorageAutoscale.autoscale()
 	}
 	if b.BackupRestore == nil {
 		return request, nil

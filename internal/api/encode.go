@@ -72,7 +72,9 @@ type maintenanceWindow struct {
 }
 
 type storageAutoscale struct {
-	Enabled bool `json:"enabled"`
+	Enabled          bool `json:"enabled"`
+	ThresholdPercent int  `json:"threshold_percent"`
+	IncrementGiB     int  `json:"increment_gib"`
 }
 
 type autoscale struct {
@@ -101,10 +103,12 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c),
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: s.fleet.Databases(c),
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
-		Maintenance: maintenanceWindow{Day: "sunday", Hour: "03:00:00", Description: []string{}},
+		Maintenance: maintenanceWindow{Day: c.Maintenance.Day, Hour: c.Maintenance.Hour, Description: []string{}},
 		ProjectID:   projectOf(c), Rules: encodeRules(c), EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: encodeDOSettings(c),
 	}
+	d.StorageAutoscale = encodeAutoscale(c)
+	d.Autoscale.Storage = d.StorageAutoscale
 	for i, u := range users {
 		d.Users[i] = user(u)
 		if !credentials {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 
 	"tine/internal/fleet"
@@ -68,7 +69,7 @@ func encodeRules(c store.Cluster) []knownRule {
 	list := make([]knownRule, len(c.TrustedSources))
 	for i, source := range c.TrustedSources {
 		list[i] = knownRule{
-			UUID: source.ID, ClusterUUID: c.ID, Type: fleet.AddressSource, Value: source.Value, Description: source.Description,
+			UUID: source.ID, ClusterUUID: c.ID, Type: cmp.Or(source.Type, store.AddressSource), Value: source.Value, Description: source.Description,
 			CreatedAt: seconds(source.CreatedAt),
 		}
 	}

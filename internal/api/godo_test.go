@@ -153,11 +153,11 @@ func TestGodoSeesRefusalsInWordsAndNothingIsMade(t *testing.T) {
 			r.BackupRestore = &godo.DatabaseBackupRestore{DatabaseName: "prod", BackupCreatedAt: "yesterday"}
 		}, 422, `backup_restore.backup_created_at must be a time like 2026-08-01T18:42:27.123456Z; got "yesterday"`},
 		"rules": {func(r *godo.DatabaseCreateRequest) {
-			r.Rules = []*godo.DatabaseCreateFirewallRule{{Type: "droplet", Value: "163973392"}}
-		}, 422, `rules[0].type must be ip_addr: Tine knows addresses and nothing of what else DigitalOcean has; got "droplet"`},
+			r.Rules = []*godo.DatabaseCreateFirewallRule{{Type: "person", Value: "me"}}
+		}, 422, `rules[0].type must be one of ip_addr, tag, droplet, k8s, app; got "person"`},
 		"autoscale": {func(r *godo.DatabaseCreateRequest) {
-			r.StorageAutoscale = &godo.DatabaseStorageAutoscale{Enabled: true}
-		}, 422, "autoscale.storage.enabled must be false: in this release storage does not grow by itself"},
+			r.StorageAutoscale = &godo.DatabaseStorageAutoscale{Enabled: true, ThresholdPercent: godo.PtrTo(5)}
+		}, 422, "storage.threshold_percent must be between 15 and 95; got 5"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestGodoListsOptionsAndEvents(t *testing.T) {
 			t.Errorf("event %+v", e)
 		}
 	}
-	if want := []string{"cluster_create", "cluster_online", "cluster_delete", "cluster_destroyed"}; !slices.Equal(types, want) {
+	if want := []string{"cluster_create", "cluster_poweron", "cluster_delete", "cluster_delete"}; !slices.Equal(types, want) {
 		t.Errorf("events %v, want %v", types, want)
 	}
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"strconv"
+
+	"tine/internal/store"
 )
 
 type backup struct {
@@ -36,9 +38,26 @@ func (s *server) listBackups(r *http.Request) (response, error) {
 type event struct {
 	ID          string `json:"id"`
 	ClusterName string `json:"cluster_name"`
-	EventType   string `json:"event_type"`
+	EventType   string `json:"event_type"` // DigitalOcean's
 	CreateTime  string `json:"create_time"`
+	Detail      string `json:"detail"`  // ours: the type that tells events apart
 	Message     string `json:"message"` // ours
+}
+
+// eventType is the one of DigitalOcean's types that says most about an event.
+func eventType(detail string) string {
+	switch detail {
+	case store.EventClusterCreate, store.EventClusterFork:
+		return "cluster_create"
+	case store.EventClusterDelete, store.EventClusterDestroyed:
+		return "cluster_delete"
+	case store.EventClusterOnline, store.EventNodeRestart:
+		return "cluster_poweron"
+	case store.EventMaintenance:
+		return "cluster_maintenance_perform"
+	default:
+		return "cluster_update"
+	}
 }
 
 // listEvents works for clusters that are gone, too: what happened to them is asked for then.
@@ -50,7 +69,7 @@ func (s *server) listEvents(r *http.Request) (response, error) {
 	events := make([]event, len(list))
 	for i, e := range list {
 		events[i] = event{
-			ID: strconv.FormatInt(e.ID, 10), ClusterName: e.ClusterName, EventType: e.Type,
+			ID: strconv.FormatInt(e.ID, 10), ClusterName: e.ClusterName, EventType: eventType(e.Type), Detail: e.Type,
 			CreateTime: exact(e.CreatedAt), Message: e.Message,
 		}
 	}

@@ -23,8 +23,8 @@ type CreateRequest struct {
 	Rules []SourceRule
 	// ServiceNames are what clients will reach the cluster by, beside the gateway's own name. A fork has none of its source's.
 	ServiceNames []string
-	// What DigitalOcean's clients may ask for as well, and what this release refuses rather than ignores: storage that grows by itself.
-	Autoscale bool
+	// Autoscale says when the storage grows by itself; its zero value: never.
+	Autoscale store.Autoscale
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -69,9 +69,6 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 
 // check turns a request that can be carried out into the cluster that it asks for.
 func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, error) {
-	if err := checkRelease(r); err != nil {
-		return store.Cluster{}, err
-	}
 	if err := checkServiceNames(r.ServiceNames); err != nil {
 		return store.Cluster{}, err
 	}
@@ -97,6 +94,13 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 			return store.Cluster{}, err
 		}
 		c.TrustedSources = sources
+	}
+	if r.Autoscale.Enabled {
+		autoscale, err := checkAutoscale(r.Autoscale, store.DefaultAutoscale())
+		if err != nil {
+			return store.Cluster{}, err
+		}
+		c.Autoscale = autoscale
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
 	return c, nil

@@ -107,8 +107,8 @@ func TestCreateRefusesInWordsAndLeavesNothing(t *testing.T) {
 			`do_settings.service_cnames must be names such as db.example.com, of at most 253 characters; got "db_1.example.com"`,
 		},
 		"autoscale": {
-			func(r *fleet.CreateRequest) { r.Autoscale = true }, "autoscale.storage.enabled",
-			"autoscale.storage.enabled must be false: in this release storage does not grow by itself",
+			func(r *fleet.CreateRequest) { r.Autoscale = store.Autoscale{Enabled: true, ThresholdPercent: 96} }, "storage.threshold_percent",
+			"storage.threshold_percent must be between 15 and 95; got 96",
 		},
 		"project": {func(r *fleet.CreateRequest) { r.ProjectID = "p" }, "project_id", `project_id must be a UUID or empty; got "p"`},
 		"network": {

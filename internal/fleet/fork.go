@@ -22,7 +22,7 @@ func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Clust
 	if err != nil {
 		return err
 	}
-	if source.Status != store.StatusOnline {
+	if !source.IsServed() {
 		return &Error{
 			Kind: NotReady, Field: fieldSource,
 			Message: fmt.Sprintf("%s must name an online cluster; %s %s", fieldSource, quote(r.Source.label()), inWords(source.Status)),

@@ -17,8 +17,7 @@ import (
 const (
 	mostSources        = 100
 	longestDescription = 255
-	// AddressSource is the type of trusted sources that there is: an address or a block of them.
-	AddressSource = "ip_addr"
+	longestValue       = 255
 )
 
 // SourceRule asks for a trusted source, as DigitalOcean's API does.
@@ -49,18 +48,18 @@ func (f *Fleet) checkSources(rules []SourceRule, before []store.TrustedSource, n
 		return nil, invalid("rules", "must be at most %d; got %d", mostSources, len(rules))
 	}
 	sources := []store.TrustedSource{}
-	seen := map[netip.Prefix]bool{}
+	seen := map[string]bool{}
 	for i, rule := range rules {
-		prefix, err := checkRule(fmt.Sprintf("rules[%d]", i), rule)
+		same, err := checkRule(fmt.Sprintf("rules[%d]", i), rule)
 		if err != nil {
 			return nil, err
 		}
-		if seen[prefix] {
+		if seen[same] {
 			continue
 		}
-		seen[prefix] = true
-		source := store.TrustedSource{ID: rule.ID, Value: rule.Value, Description: rule.Description, CreatedAt: now}
-		if old := slices.IndexFunc(before, func(s store.TrustedSource) bool { return s.Value == rule.Value }); old >= 0 {
+		seen[same] = true
+		source := store.TrustedSource{ID: rule.ID, Type: rule.Type, Value: rule.Value, Description: rule.Description, CreatedAt: now}
+		if old := slices.IndexFunc(before, func(s store.TrustedSource) bool { return s.Value == rule.Value && s.Type == rule.Type }); old >= 0 {
 			source.ID, source.CreatedAt = before[old].ID, before[old].CreatedAt
 		}
 		sources = append(sources, source)
@@ -84,18 +83,24 @@ func (f *Fleet) identify(sources []store.TrustedSource) error {
 	return nil
 }
 
-func checkRule(field string, r SourceRule) (netip.Prefix, error) {
+// checkRule returns what is the same for two rules that mean the same.
+func checkRule(field string, r SourceRule) (same string, err error) {
 	const canonicalLength = 36
+	types := []string{store.AddressSource, "tag", "droplet", "k8s", "app"}
 	switch {
-	case r.Type != AddressSource:
-		return netip.Prefix{}, invalid(field+".type", "must be %s: Tine knows addresses and nothing of what else DigitalOcean has; got %s",
-			AddressSource, quote(r.Type))
+	case !slices.Contains(types, r.Type):
+		return "", oneOf(field+".type", r.Type, types)
 	case r.ID != "" && (len(r.ID) != canonicalLength || uuid.Validate(r.ID) != nil):
-		return netip.Prefix{}, invalid(field+".uuid", "must be a UUID or empty; got %s", quote(r.ID))
+		return "", invalid(field+".uuid", "must be a UUID or empty; got %s", quote(r.ID))
 	case utf8.RuneCountInString(r.Description) > longestDescription || !utf8.ValidString(r.Description) || strings.ContainsRune(r.Description, 0):
-		return netip.Prefix{}, invalid(field+".description", "must be a text of at most %d characters", longestDescription)
+		return "", invalid(field+".description", "must be a text of at most %d characters", longestDescription)
+	case r.Type == store.AddressSource:
+		prefix, err := checkAddress(field+".value", r.Value)
+		return prefix.String(), err
+	case r.Value == "" || len(r.Value) > longestValue || !utf8.ValidString(r.Value) || strings.ContainsRune(r.Value, 0):
+		return "", invalid(field+".value", "must be a text of 1 to %d characters", longestValue)
 	}
-	return checkAddress(field+".value", r.Value)
+	return r.Type + ":" + r.Value, nil
 }
 
 // checkAddress reads an address or a block. It takes one spelling of each, so that nobody trusts more, or other, than he meant.

@@ -21,16 +21,6 @@ const (
 	engine                    = "mongodb"
 )
 
-// checkRelease refuses what DigitalOcean has and this release has not: whoever asks for it relies on it.
-func checkRelease(r CreateRequest) error {
-	switch {
-	case r.Autoscale:
-		return invalid("autoscale.storage.enabled", "must be false: in this release storage does not grow by itself")
-	default:
-		return nil
-	}
-}
-
 // checkName refuses names that are malformed or taken.
 func (f *Fleet) checkName(ctx context.Context, name string) error {
 	const rule = "must be 3 to 63 characters of lower-case letters, digits, hyphens and periods"

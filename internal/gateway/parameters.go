@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -90,11 +91,22 @@ func planCacheClear(_ context.Context, _ *conn, r *request) (bsoncore.Document, 
 }
 
 func getDefaultRWConcern(_ context.Context, c *conn, _ *request) (bsoncore.Document, error) {
+	set := c.cluster.settings()
+	source := func(value, standard string) string {
+		if value == standard {
+			return "implicit"
+		}
+		return "global"
+	}
+	var w any = set.DefaultWriteConcern
+	if n, err := strconv.ParseInt(set.DefaultWriteConcern, 10, 32); err == nil {
+		w = int32(n)
+	}
 	return marshal(bson.D{
-		{Key: "defaultReadConcern", Value: bson.D{{Key: "level", Value: "local"}}},
-		{Key: "defaultWriteConcern", Value: bson.D{{Key: "w", Value: "majority"}, {Key: "wtimeout", Value: int32(0)}}},
-		{Key: "defaultWriteConcernSource", Value: "implicit"},
-		{Key: "defaultReadConcernSource", Value: "implicit"},
+		{Key: "defaultReadConcern", Value: bson.D{{Key: "level", Value: set.DefaultReadConcern}}},
+		{Key: "defaultWriteConcern", Value: bson.D{{Key: "w", Value: w}, {Key: "wtimeout", Value: int32(0)}}},
+		{Key: "defaultWriteConcernSource", Value: source(set.DefaultWriteConcern, majority)},
+		{Key: "defaultReadConcernSource", Value: source(set.DefaultReadConcern, "local")},
 		{Key: "localUpdateWallClockTime", Value: c.cluster.clock()},
 		{Key: "ok", Value: 1.0},
 	})

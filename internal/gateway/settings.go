@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	majority = "majority"
+
 	defaultSlowOperation       = 100 * time.Millisecond
 	defaultTransactionLifetime = time.Minute
 )
@@ -22,6 +24,12 @@ type Settings struct {
 	SlowOperation time.Duration
 	// TransactionLifetime is when a transaction that has neither been committed nor aborted is ended. Default one minute.
 	TransactionLifetime time.Duration
+	// DefaultReadConcern and DefaultWriteConcern are what getDefaultRWConcern answers; with one node they change nothing else.
+	// Default local and majority.
+	DefaultReadConcern, DefaultWriteConcern string
+	// Verbosity is what is logged of commands beyond slow ones: from 1 on those that fail, from 2 on those that change something,
+	// from 3 on all.
+	Verbosity int
 	// Topology is what hello presents. The zero value is one node, a primary, reached at this listener.
 	Topology Topology
 }
@@ -73,6 +81,12 @@ func (s Settings) withDefaults(address string) *Settings {
 	}
 	if s.TransactionLifetime == 0 {
 		s.TransactionLifetime = defaultTransactionLifetime
+	}
+	if s.DefaultReadConcern == "" {
+		s.DefaultReadConcern = "local"
+	}
+	if s.DefaultWriteConcern == "" {
+		s.DefaultWriteConcern = majority
 	}
 	if t := s.Topology; t.Self < 0 || t.Self >= len(t.Members) {
 		s.Topology = Topology{Members: []Member{{Address: address}}}

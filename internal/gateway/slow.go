@@ -22,11 +22,22 @@ func (c *conn) observed(ctx context.Context, r *request) (bsoncore.Document, *mo
 	}
 	m := c.cluster.meter
 	m.observe(r.command, taken, failed)
-	if taken >= c.cluster.settings().SlowOperation && !waits(r.command) {
+	set := c.cluster.settings()
+	switch {
+	case waits(r.command):
+	case taken >= set.SlowOperation:
 		m.slow.Add(1)
-		c.logSlow(ctx, r, reply, taken, failed)
+		c.logOperation(ctx, true, r, reply, taken, failed)
+	case c.wanted(r, set.Verbosity, failed):
+		c.logOperation(ctx, false, r, reply, taken, failed)
 	}
 	return reply, failed
+}
+
+// wanted reports whether a command is logged at that verbosity although it was not slow.
+func (c *conn) wanted(r *request, verbosity int, failed *mongoerr.Error) bool {
+	const failures, changes, all = 1, 2, 3
+	return verbosity >= all || verbosity >= changes && c.cluster.commands[r.command].changes || verbosity >= failures && failed != nil
 }
 
 // longestApp is how many bytes an application may call itself by; MongoDB refuses longer names.
@@ -49,8 +60,8 @@ func (c *conn) introduce(r *request) {
 // waits reports whether a command takes long because its client wants it to.
 func waits(command string) bool { return isHello(command) }
 
-// logSlow records an operation, with nothing of what documents hold: of filters and pipelines the shape, see shapeOf.
-func (c *conn) logSlow(ctx context.Context, r *request, reply bsoncore.Document, taken time.Duration, failed *mongoerr.Error) {
+// logOperation records an operation, with nothing of what documents hold: of filters and pipelines the shape, see shapeOf.
+func (c *conn) logOperation(ctx context.Context, slow bool, r *request, reply bsoncore.Document, taken time.Duration, failed *mongoerr.Error) {
 	command, namespace := c.cluster.meter.of(r.command).name, r.namespace()
 	if command == unknownCommand {
 		namespace = r.db // who knows what the rest is
@@ -73,6 +84,10 @@ func (c *conn) logSlow(ctx context.Context, r *request, reply bsoncore.Document,
 	}
 	if n, ok := changed(r.command, reply); ok {
 		attrs = append(attrs, slog.Int64("changed", n))
+	}
+	if !slow {
+		c.log.LogAttrs(ctx, slog.LevelInfo, "operation", attrs...)
+		return
 	}
 	c.log.LogAttrs(ctx, slog.LevelInfo, "slow operation", attrs...)
 	if tell := c.cluster.tellSlow; tell != nil {

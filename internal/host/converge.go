@@ -123,7 +123,7 @@ func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, c := range clusters {
-		if c.Status != store.StatusOnline {
+		if !c.IsServed() {
 			continue
 		}
 		wg.Go(func() {
@@ -146,15 +146,16 @@ func (h *Host) openLater(c store.Cluster, err error) {
 	h.mu.Lock()
 	r := h.mu.running[c.ID]
 	h.mu.Unlock()
+	r.waiting = err
 	r.tasks.Go(func() {
-		for err != nil {
-			h.log.Error("gateway cannot be opened; trying again", "cluster", c.Name, "error", err)
+		for r.waiting != nil {
+			h.log.Error("gateway cannot be opened; trying again", "cluster", c.Name, "error", r.waiting)
 			select {
 			case <-r.ctx.Done():
 				return
 			case <-time.After(portPatience):
 			}
-			err = h.openGateway(r.ctx, c)
+			r.waiting = h.openGateway(r.ctx, c)
 		}
 	})
 }

@@ -50,8 +50,8 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 	}
 	do := map[string]func(context.Context) error{
 		"gateway": func(context.Context) error {
-			h.unwatch(c.ID) // first, or it might open the gateway again
-			h.cfg.Gateway.Close(c.ID)
+			_ = h.unwatch(c.ID) // first, or it might open the gateway again
+			h.closeGateway(c.ID)
 			return nil
 		},
 		"node":    h.node(c).Kill,

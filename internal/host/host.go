@@ -56,6 +56,7 @@ type Host struct {
 
 	// gateways orders what gateways are told: who holds it reads a cluster's row and acts on it, so that the last to act knows the newest.
 	gateways sync.Mutex
+	versions map[string]string // that open gateways present, by cluster ID; guarded by gateways
 
 	mu struct {
 		sync.Mutex
@@ -69,6 +70,8 @@ type running struct {
 	ctx   context.Context //nolint:containedctx // of its tasks; ends when the watching does
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
+	// waiting is why the gateway is not open yet; it may be read when the tasks have ended.
+	waiting error
 }
 
 // jobsAtOnce bounds how many clusters are made or destroyed at the same time.
@@ -80,6 +83,7 @@ func New(cfg Config) (*Host, error) {
 		cfg.AfterStep = func(string) {}
 	}
 	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name)}
+	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
 	workers := river.NewWorkers()
@@ -87,6 +91,8 @@ func New(cfg Config) (*Host, error) {
 	river.AddWorker(workers, forkWorker{host: h})
 	river.AddWorker(workers, destroyWorker{host: h})
 	river.AddWorker(workers, settingsWorker{host: h})
+	river.AddWorker(workers, reconfigureWorker{host: h})
+	river.AddWorker(workers, maintenanceWorker{host: h})
 	jobs, err := cfg.Store.NewWorkerClient(cfg.Name, workers, jobsAtOnce)
 	if err != nil {
 		return nil, fmt.Errorf("start host %s: %w", cfg.Name, err)
@@ -123,7 +129,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	}
 	h.cancel()
 	for _, id := range h.runningIDs() {
-		h.unwatch(id)
+		_ = h.unwatch(id)
 	}
 	if err != nil {
 		return fmt.Errorf("stop host %s: %w", h.cfg.Name, err)
@@ -221,6 +227,10 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("open gateway: %w", err)
 	}
+	return h.openGatewayLocked(ctx, c)
+}
+
+func (h *Host) openGatewayLocked(ctx context.Context, c store.Cluster) error {
 	addr := net.JoinHostPort(h.cfg.GatewayAddress, strconv.Itoa(c.Port))
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
@@ -230,7 +240,20 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 	if err := h.cfg.Gateway.Open(h.ctx, h.gatewayCluster(c), ln); err != nil {
 		return errors.Join(fmt.Errorf("open gateway of cluster %s: %w", c.Name, err), ln.Close())
 	}
+	h.versions[c.ID] = c.Version
 	return nil
+}
+
+// closeGateway closes a cluster's listener and its connections; it may be closed already.
+func (h *Host) closeGateway(id string) {
+	h.gateways.Lock()
+	defer h.gateways.Unlock()
+	h.closeGatewayLocked(id)
+}
+
+func (h *Host) closeGatewayLocked(id string) {
+	h.cfg.Gateway.Close(id)
+	delete(h.versions, id)
 }
 
 // gatewayCluster is a cluster as its gateway sees it.

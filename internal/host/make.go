@@ -53,6 +53,9 @@ func destroySteps() []string {
 	return []string{"gateway", "node", "volume", "history", "files", "row"}
 }
 
+// changeSteps are the names of the steps of changing what a cluster is, in order.
+func changeSteps() []string { return []string{"node", "online"} }
+
 // Steps lists the steps of all operations as Config.AfterStep sees them.
 func Steps() []string {
 	var all []string
@@ -63,6 +66,9 @@ func Steps() []string {
 	}
 	for _, s := range destroySteps() {
 		all = append(all, "destroy/"+s)
+	}
+	for _, s := range changeSteps() {
+		all = append(all, "change/"+s)
 	}
 	return all
 }
@@ -190,7 +196,7 @@ func explain(cause error) (sentence string, permanent bool) {
 func (m *making) clear(ctx context.Context) error {
 	m.warm.Wait()
 	m.disconnect(ctx)
-	m.cfg.Gateway.Close(m.cluster.ID)
+	m.closeGateway(m.cluster.ID)
 	if err := m.node.Kill(ctx); err != nil {
 		return err
 	}

@@ -33,6 +33,11 @@ func (h *Host) applySettings(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if version, open := h.versions[id]; open && version != c.Version {
+		// What a client was told of the version holds as long as its connection.
+		h.closeGatewayLocked(id)
+		return h.openGatewayLocked(ctx, c)
+	}
 	h.cfg.Gateway.Update(id, h.gatewaySettings(c)) // one that is not open reads them when it opens
 	return nil
 }
@@ -51,10 +56,21 @@ func (h *Host) gatewaySettings(c store.Cluster) gateway.Settings {
 	if ms := set.SlowOperationMS; ms != nil {
 		g.SlowOperation = max(time.Duration(*ms)*time.Millisecond, time.Nanosecond) // 0 logs all
 	}
+	g.Verbosity = int(valueOf(set.Verbosity))
+	g.DefaultReadConcern, g.DefaultWriteConcern = valueOf(set.DefaultReadConcern), valueOf(set.DefaultWriteConcern)
 	if s := set.TransactionLifetimeSeconds; s != nil {
 		g.TransactionLifetime = time.Duration(*s) * time.Second
 	}
 	return g
+}
+
+// valueOf is what a setting is, or nothing, which stands for the default.
+func valueOf[T any](setting *T) T {
+	var none T
+	if setting == nil {
+		return none
+	}
+	return *setting
 }
 
 // sources are the addresses that may connect; nil means all.
@@ -64,6 +80,9 @@ func (h *Host) sources(c store.Cluster) []netip.Prefix {
 	}
 	list := make([]netip.Prefix, 0, len(c.TrustedSources))
 	for _, source := range c.TrustedSources {
+		if !source.IsAddress() {
+			continue // Tine has nothing that it could match
+		}
 		prefix, err := source.Prefix()
 		if err != nil {
 			h.log.Error("trusted source cannot be read; it is not trusted", "cluster", c.Name, "error", err)

@@ -23,17 +23,19 @@ func (h *Host) watch(c store.Cluster, n *engine.Node) {
 	r.tasks.Go(func() { h.keepHistory(ctx, c, n) })
 }
 
-// unwatch ends that and returns when nothing of it runs any more. The node is left as it is.
-func (h *Host) unwatch(clusterID string) {
+// unwatch ends that and returns when nothing of it runs any more. The node is left as it is. If the cluster's gateway could not be
+// opened so far, waiting says why.
+func (h *Host) unwatch(clusterID string) (waiting error) {
 	h.mu.Lock()
 	r := h.mu.running[clusterID]
 	delete(h.mu.running, clusterID)
 	h.mu.Unlock()
 	if r == nil {
-		return
+		return nil
 	}
 	r.stop()
 	r.tasks.Wait()
+	return r.waiting
 }
 
 // Restarts of a node that keeps dying: at once, then later and later; a node that ran for a while is forgiven.

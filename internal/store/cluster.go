@@ -7,6 +7,8 @@ const (
 	StatusCreating   = "creating"
 	StatusForking    = "forking"
 	StatusOnline     = "online"
+	StatusResizing   = "resizing"
+	StatusMigrating  = "migrating"
 	StatusFailed     = "failed"
 	StatusDestroying = "destroying"
 )
@@ -48,12 +50,38 @@ type Cluster struct {
 	// ServiceNames are what clients reach the cluster by, beside the gateway's own name. A fork has none of its source's.
 	ServiceNames []string
 
+	// NodeSize is the plan that the node was last started with; it differs from Size while the cluster is resized.
+	NodeSize    string
+	Maintenance MaintenanceWindow
+	Autoscale   Autoscale
+
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge
 }
 
 // IsFork says whether the cluster was made from another one.
 func (c Cluster) IsFork() bool { return c.SourceID != "" }
+
+// IsServed says whether clients can use the cluster: it has data, and is not about to lose it.
+func (c Cluster) IsServed() bool {
+	return c.Status == StatusOnline || c.Status == StatusResizing || c.Status == StatusMigrating
+}
+
+// MaintenanceWindow is when a node may be restarted on its own account: within four hours of that moment of the week.
+type MaintenanceWindow struct {
+	Day  string // monday to sunday
+	Hour string // HH:MM:SS, UTC
+}
+
+// Autoscale says when a cluster's storage grows by itself.
+type Autoscale struct {
+	Enabled          bool
+	ThresholdPercent int // of the storage, from which on it grows
+	IncrementGiB     int
+}
+
+// DefaultAutoscale is what a cluster has until somebody asks for something else.
+func DefaultAutoscale() Autoscale { return Autoscale{ThresholdPercent: 80, IncrementGiB: 10} }
 
 // Node is a cluster's one node.
 type Node struct {

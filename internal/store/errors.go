@@ -19,6 +19,8 @@ var (
 	ErrSourceNotOnline = errors.New("source is not online")
 	// ErrTooMany says that there are as many as there may be.
 	ErrTooMany = errors.New("too many")
+	// ErrNotOnline says that a cluster cannot be changed in its present state.
+	ErrNotOnline = errors.New("cluster is not online")
 	// ErrUnauthorized says that no token has that secret.
 	ErrUnauthorized = errors.New("unknown token")
 )

@@ -18,6 +18,7 @@ const (
 	EventClusterUpdate    = "cluster_update"    // settings
 	EventClusterDelete    = "cluster_delete"    // destruction asked for
 	EventClusterDestroyed = "cluster_destroyed" // destruction complete
+	EventMaintenance      = "cluster_maintenance_perform"
 	EventNodeRestart      = "node_restart"
 	EventResumed          = "operation_resumed" // an interrupted job goes on after a restart of its host
 )

@@ -47,6 +47,22 @@ type SettingsJob struct {
 	Revision int64 `json:"revision"`
 }
 
+// ReconfigureJob asks a host to bring a cluster's node to the configuration that the row has.
+type ReconfigureJob struct {
+	ClusterID string `json:"cluster_id"`
+}
+
+// MaintenanceJob asks a host to start a cluster's node again.
+type MaintenanceJob struct {
+	ClusterID string `json:"cluster_id"`
+}
+
+// Kind is the job's name in River.
+func (ReconfigureJob) Kind() string { return "cluster_change" }
+
+// Kind is the job's name in River.
+func (MaintenanceJob) Kind() string { return "cluster_maintenance" }
+
 // Kind is the job's name in River.
 func (SettingsJob) Kind() string { return "cluster_settings" }
 
@@ -153,7 +169,7 @@ func resumeJobs(ctx context.Context, tx pgx.Tx, queue string) error {
 // queueLost queues a job for every cluster that needs one and has none.
 func (s *Store) queueLost(ctx context.Context, tx pgx.Tx, host string) error {
 	rows, err := tx.Query(ctx, "SELECT "+clusterColumns+` FROM tine.clusters
-		WHERE host = $1 AND status IN ('creating', 'forking', 'destroying') ORDER BY created_at`, host)
+		WHERE host = $1 AND status IN ('creating', 'forking', 'resizing', 'migrating', 'destroying') ORDER BY created_at`, host)
 	if err != nil {
 		return err
 	}
@@ -191,6 +207,8 @@ func jobFor(c Cluster) river.JobArgs {
 		return DestroyJob{ClusterID: c.ID}
 	case StatusForking:
 		return ForkJob{ClusterID: c.ID}
+	case StatusResizing, StatusMigrating:
+		return ReconfigureJob{ClusterID: c.ID}
 	default:
 		return CreateJob{ClusterID: c.ID}
 	}

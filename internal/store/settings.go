@@ -13,15 +13,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TrustedSource is an address, or a block of them, that may connect to a cluster.
+// AddressSource is the type of trusted sources that are an address, or a block of them. Those of DigitalOcean's other types are
+// kept, and match nobody.
+const AddressSource = "ip_addr"
+
+// TrustedSource is who may connect to a cluster.
 type TrustedSource struct {
-	ID          string    `json:"id"` // UUID
+	ID          string    `json:"id"`             // UUID
+	Type        string    `json:"type,omitempty"` // empty: AddressSource
 	Value       string    `json:"value"`
 	Description string    `json:"description,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 }
 
-// Prefix is the block that the source is; an address is a block of one.
+// IsAddress says whether the source is one that can match.
+func (s TrustedSource) IsAddress() bool { return s.Type == "" || s.Type == AddressSource }
+
+// Prefix is the block that the source is, if it is an address; an address is a block of one.
 func (s TrustedSource) Prefix() (netip.Prefix, error) {
 	if !strings.Contains(s.Value, "/") {
 		addr, err := netip.ParseAddr(s.Value)
@@ -35,8 +43,11 @@ func (s TrustedSource) Prefix() (netip.Prefix, error) {
 
 // Settings are what may be set of how a cluster is served, under DigitalOcean's names. Nil means the default.
 type Settings struct {
-	SlowOperationMS            *int64 `json:"slow_op_threshold_ms"`
-	TransactionLifetimeSeconds *int64 `json:"transaction_lifetime_limit_seconds"`
+	DefaultReadConcern         *string `json:"default_read_concern,omitempty"`  // local, available or majority
+	DefaultWriteConcern        *string `json:"default_write_concern,omitempty"` // majority or a number
+	SlowOperationMS            *int64  `json:"slow_op_threshold_ms,omitempty"`
+	TransactionLifetimeSeconds *int64  `json:"transaction_lifetime_limit_seconds,omitempty"`
+	Verbosity                  *int64  `json:"verbosity,omitempty"` // 0 to 5
 }
 
 // Settings reads the cluster's settings.
@@ -53,41 +64,20 @@ func (c Cluster) Settings() (s Settings, err error) {
 // SetTrustedSources replaces a cluster's trusted sources and queues the job that puts them in force; none lets everybody in. ErrNotFound if
 // there is no such cluster, or it is being destroyed.
 func (s *Store) SetTrustedSources(ctx context.Context, id string, sources []TrustedSource) error {
-	if !isUUID(id) {
-		return fmt.Errorf("set trusted sources of cluster %q: %w", id, ErrNotFound)
-	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		var host string
-		job, event := SettingsJob{ClusterID: id}, sourcesEvent(id, len(sources))
-		row := tx.QueryRow(ctx, `UPDATE tine.clusters SET trusted_sources = $2, settings_revision = settings_revision + 1
-			WHERE id = $1 AND status <> 'destroying' RETURNING name, host, settings_revision`, id, encodeSources(sources))
-		if err := row.Scan(&event.ClusterName, &host, &job.Revision); isNoRows(err) {
-			return ErrNotFound
-		} else if err != nil {
-			return err
-		}
-		if err := insertEvent(ctx, tx, event); err != nil {
-			return err
-		}
-		return s.queue(ctx, tx, host, job)
+	return s.changeCluster(ctx, id, func(tx pgx.Tx, c Cluster) error {
+		return s.changeSettings(ctx, tx, c, sourcesMessage(len(sources)), "trusted_sources = $2", encodeSources(sources))
 	})
-	if err != nil {
-		return fmt.Errorf("set trusted sources of cluster %s: %w", id, err)
-	}
-	return nil
 }
 
-func sourcesEvent(id string, count int) Event {
-	e := Event{ClusterID: id, Type: EventClusterUpdate}
+func sourcesMessage(count int) string {
 	switch count {
 	case 0:
-		e.Message = "The trusted sources were removed: every address may connect."
+		return "The trusted sources were removed: every address may connect."
 	case 1:
-		e.Message = "The trusted sources were changed: only 1 may connect."
+		return "The trusted sources were changed: only 1 may connect."
 	default:
-		e.Message = fmt.Sprintf("The trusted sources were changed: only %d may connect.", count)
+		return fmt.Sprintf("The trusted sources were changed: only %d may connect.", count)
 	}
-	return e
 }
 
 // encodeSources is a list as the table has it, which is never null.

@@ -30,11 +30,11 @@ type Usage struct {
 const usageColumns = `cluster_id, cluster_name, project_id, coalesce(source_id::text, ''), source_name, size, num_nodes, storage_mib,
 	monthly_price, shared_bytes, from_at, to_at`
 
-// Usage returns all usage of which some lies between from and to, by cluster and time. Its cost grows with the usage since from.
+// Usage returns all usage of which some lies between from and to, by cluster, the oldest first, and time. Its cost grows with the usage since from.
 func (s *Store) Usage(ctx context.Context, from, to time.Time) ([]Usage, error) {
 	rows, err := s.pool.Query(ctx, "SELECT "+usageColumns+` FROM tine.usage
 		WHERE (to_at IS NULL OR to_at > $1) AND from_at < $2 AND (to_at > from_at) IS NOT FALSE
-		ORDER BY min(from_at) OVER (PARTITION BY cluster_id), cluster_id, from_at, id`, from, to)
+		ORDER BY min(id) OVER (PARTITION BY cluster_id), from_at, id`, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read usage: %w", err)
 	}
@@ -84,6 +84,18 @@ func startMeter(ctx context.Context, tx pgx.Tx, c Cluster) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		c.ID, c.Name, c.ProjectID, uuidOrNull(c.SourceID), c.SourceName, c.Charge.SharedBytes, c.Size,
 		c.NumNodes, c.StorageMiB, c.Charge.MonthlyPrice, c.CreatedAt)
+	return err
+}
+
+// resumeMeter opens a cluster's next usage, at the moment at which the last one ended.
+func resumeMeter(ctx context.Context, tx pgx.Tx, id string, charge Charge) error {
+	_, err := tx.Exec(ctx, `INSERT INTO tine.usage (cluster_id, cluster_name, project_id, source_id, source_name, shared_bytes, size,
+			num_nodes, storage_mib, monthly_price, from_at)
+		SELECT c.id, c.name, c.project_id, c.source_id, c.source_name, coalesce(last.shared_bytes, 0), c.size, c.num_nodes, c.storage_mib, $2,
+			coalesce(last.to_at, now())
+		FROM tine.clusters c
+		LEFT JOIN LATERAL (SELECT * FROM tine.usage u WHERE u.cluster_id = c.id ORDER BY u.from_at DESC, u.id DESC LIMIT 1) last ON true
+		WHERE c.id = $1`, id, charge.MonthlyPrice)
 	return err
 }
 
