@@ -91,8 +91,8 @@ func TestConfigurationTakesEffect(t *testing.T) {
 	client := connect(t, cluster)
 	insert(t, client.Database("d").Collection("c"), 1)
 	_, err := shared.API.Databases.UpdateMongoDBConfig(t.Context(), cluster.ID, &godo.MongoDBConfig{
-		DefaultReadConcern: godo.PtrTo("majority"), DefaultWriteConcern: godo.PtrTo("1"), SlowOpThresholdMs: godo.PtrTo(0),
-		TransactionLifetimeLimitSeconds: godo.PtrTo(1),
+		DefaultReadConcern: new("majority"), DefaultWriteConcern: new("1"), SlowOpThresholdMs: new(0),
+		TransactionLifetimeLimitSeconds: new(1),
 	})
 	if err != nil {
 		t.Fatal(err)

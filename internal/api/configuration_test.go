@@ -73,7 +73,7 @@ func TestGodoConfiguresMongoDB(t *testing.T) {
 		t.Fatalf("defaults %+v, %v", got, err)
 	}
 	if _, err := databases.UpdateMongoDBConfig(t.Context(), db.ID, &godo.MongoDBConfig{
-		DefaultReadConcern: godo.PtrTo("available"), DefaultWriteConcern: godo.PtrTo("1"), SlowOpThresholdMs: godo.PtrTo(0),
+		DefaultReadConcern: new("available"), DefaultWriteConcern: new("1"), SlowOpThresholdMs: new(0),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestGodoConfiguresMongoDB(t *testing.T) {
 		*got.TransactionLifetimeLimitSeconds != 60 {
 		t.Errorf("configuration %+v, %v", got, err)
 	}
-	_, err = databases.UpdateMongoDBConfig(t.Context(), db.ID, &godo.MongoDBConfig{Verbosity: godo.PtrTo(9)})
+	_, err = databases.UpdateMongoDBConfig(t.Context(), db.ID, &godo.MongoDBConfig{Verbosity: new(9)})
 	wantGodoError(t, err, http.StatusUnprocessableEntity, "config.verbosity must be between 0 and 5; got 9")
 	b.do(t, http.MethodPatch, "/v2/databases/"+db.ID+"/config", `{}`).
 		wantError(t, 422, "unprocessable_entity", "config must be an object with the settings to change")
@@ -98,7 +98,7 @@ func TestGodoSetsTheMaintenanceWindowAndAutoscale(t *testing.T) {
 		response.StatusCode != http.StatusNoContent {
 		t.Fatalf("maintenance %+v, %v", response, err)
 	}
-	autoscale := &godo.DatabaseStorageAutoscale{Enabled: true, ThresholdPercent: godo.PtrTo(90), IncrementGib: godo.PtrTo(uint64(20))}
+	autoscale := &godo.DatabaseStorageAutoscale{Enabled: true, ThresholdPercent: new(90), IncrementGib: new(uint64(20))}
 	if response, err := databases.UpdateStorageAutoscale(t.Context(), db.ID, autoscale); err != nil || response.StatusCode != http.StatusNoContent {
 		t.Fatalf("autoscale %+v, %v", response, err)
 	}
@@ -112,7 +112,7 @@ func TestGodoSetsTheMaintenanceWindowAndAutoscale(t *testing.T) {
 			t.Errorf("autoscale %v", both)
 		}
 	}
-	autoscale.IncrementGib = godo.PtrTo(uint64(1))
+	autoscale.IncrementGib = new(uint64(1))
 	_, err = databases.UpdateStorageAutoscale(t.Context(), db.ID, autoscale)
 	wantGodoError(t, err, http.StatusUnprocessableEntity, "storage.increment_gib must be between 10 and 500; got 1")
 	b.do(t, http.MethodPut, "/v2/databases/"+db.ID+"/autoscale", `{}`).

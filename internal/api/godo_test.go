@@ -156,7 +156,7 @@ func TestGodoSeesRefusalsInWordsAndNothingIsMade(t *testing.T) {
 			r.Rules = []*godo.DatabaseCreateFirewallRule{{Type: "person", Value: "me"}}
 		}, 422, `rules[0].type must be one of ip_addr, tag, droplet, k8s, app; got "person"`},
 		"autoscale": {func(r *godo.DatabaseCreateRequest) {
-			r.StorageAutoscale = &godo.DatabaseStorageAutoscale{Enabled: true, ThresholdPercent: godo.PtrTo(5)}
+			r.StorageAutoscale = &godo.DatabaseStorageAutoscale{Enabled: true, ThresholdPercent: new(5)}
 		}, 422, "storage.threshold_percent must be between 15 and 95; got 5"},
 	}
 	for name, tt := range tests {

@@ -44,16 +44,19 @@ func TestResizeRefusesWhatCannotBe(t *testing.T) {
 		field, message string
 	}{
 		"smaller plan": {
-			fleet.ResizeRequest{Size: "db-s-1vcpu-1gb", NumNodes: 1, StorageMiB: 40960}, "size",
+			fleet.ResizeRequest{Size: "db-s-1vcpu-1gb", NumNodes: 1, StorageMiB: 40960},
+			"size",
 			`size must not be smaller than db-s-1vcpu-2gb, which the cluster has; to have less, fork it into a smaller plan; got "db-s-1vcpu-1gb"`,
 		},
 		"less storage": {
-			fleet.ResizeRequest{Size: "db-s-1vcpu-2gb", NumNodes: 1, StorageMiB: 30720}, "storage_size_mib",
+			fleet.ResizeRequest{Size: "db-s-1vcpu-2gb", NumNodes: 1, StorageMiB: 30720},
+			"storage_size_mib",
 			"storage_size_mib must be at least 40960, which the cluster has; storage never shrinks; got 30720",
 		},
 		"standby nodes": {fleet.ResizeRequest{Size: "db-s-1vcpu-2gb", NumNodes: 3}, "num_nodes", "num_nodes must be 1 in this release; got 3"},
 		"off the steps": {
-			fleet.ResizeRequest{Size: "db-s-1vcpu-2gb", NumNodes: 1, StorageMiB: 40961}, "storage_size_mib",
+			fleet.ResizeRequest{Size: "db-s-1vcpu-2gb", NumNodes: 1, StorageMiB: 40961},
+			"storage_size_mib",
 			"storage_size_mib must be between 30720 and 102400 for plan db-s-1vcpu-2gb, in steps of 1024; got 40961",
 		},
 	} {
