@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -51,7 +52,13 @@ var clusters atomic.Int64
 // newCluster makes a cluster and returns its connection string. It is destroyed when the test ends.
 func newCluster(t *testing.T, tine *harness.Tine) string {
 	t.Helper()
-	c, err := tine.Make(t.Context(), harness.CreateRequest(fmt.Sprintf("clients-%d", clusters.Add(1))))
+	return makeCluster(t, tine, harness.CreateRequest(fmt.Sprintf("clients-%d", clusters.Add(1)))).Connection.URI
+}
+
+// makeCluster makes the cluster of a request. It is destroyed when the test ends.
+func makeCluster(t *testing.T, tine *harness.Tine, r *godo.DatabaseCreateRequest) *godo.Database {
+	t.Helper()
+	c, err := tine.Make(t.Context(), r)
 	if err != nil {
 		t.Fatalf("make cluster: %v\n%s", err, warnings(tine.LogText()))
 	}
@@ -63,7 +70,7 @@ func newCluster(t *testing.T, tine *harness.Tine) string {
 			t.Errorf("destroy cluster: %v", err)
 		}
 	})
-	return c.Connection.URI
+	return c
 }
 
 func connect(t *testing.T, uri string, opts ...*options.ClientOptions) *mongo.Client {

@@ -120,7 +120,7 @@ func readSyntax() map[string]*syntax {
 		"count": {stable: true, options: slices.Concat(
 			takes(anObject, "query"), takes(aNumber, "limit", "skip"), takes(anything, "hint"),
 			holds(anObject, "fields"), collation(), timed(), reading())},
-		"distinct": {stable: true, options: slices.Concat(
+		"distinct": {options: slices.Concat(
 			needs(aString, "key"), takes(anObject, "query"), takes(anything, "hint"), collation(), timed(), reading())},
 		"getMore": {stable: true, options: slices.Concat(
 			needs(aString, "collection"), takes(aNumber, "batchSize"),

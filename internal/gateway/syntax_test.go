@@ -103,6 +103,7 @@ func TestOptionsAreCheckedAsMongoDBChecksThem(t *testing.T) {
 		{bson.D{{Key: "listSearchIndexes", Value: "c"}}, 31082, "Atlas Search"},
 		{bson.D{{Key: "listDatabases", Value: 1}}, 13, "listDatabases may only be run against the admin database."},
 		{bson.D{{Key: "serverStatus", Value: 1}, {Key: "apiVersion", Value: "1"}, {Key: "apiStrict", Value: true}}, 323, "not in API Version 1"},
+		{bson.D{{Key: "distinct", Value: "c"}, {Key: "key", Value: "a"}, {Key: "apiVersion", Value: "1"}, {Key: "apiStrict", Value: true}}, 323, "not in API Version 1"},
 		{find(bson.E{Key: "tailable", Value: true}, bson.E{Key: "apiVersion", Value: "1"}, bson.E{Key: "apiStrict", Value: true}), 323, "find.tailable"},
 		{find(bson.E{Key: "apiStrict", Value: true}), 72, "without passing apiVersion"},
 	} {

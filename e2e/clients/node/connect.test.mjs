@@ -28,6 +28,7 @@ for (const options of [
   { compressors: ['zlib'], zlibCompressionLevel: 6 },
   { compressors: ['snappy'] },
   { compressors: ['snappy', 'zlib'] },
+  { compressors: ['zstd'] },
   { heartbeatFrequencyMS: 500, serverMonitoringMode: 'stream' },
   { serverMonitoringMode: 'poll' },
   { monitorCommands: true, enableUtf8Validation: true },
