@@ -55,7 +55,7 @@ type cluster struct {
 	cancel   context.CancelFunc // ends the commands that run
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
 	refusals chan struct{}
-	restarts chan struct{} // has one element if the node has restarted and resumeIndexes does not know yet
+	unbuilt  chan struct{} // has one element if there may be indexes that nobody builds and resumeIndexes does not know yet
 	changes  chan struct{} // somebody else has changed users
 	lastID   atomic.Int32  // of connections
 	lastOp   atomic.Int32  // of operations
@@ -91,7 +91,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		peers:     newPeers(),
 		sessions:  newSessions(cfg.Clock, maxSessions),
 		refusals:  make(chan struct{}, maxRefusals),
-		restarts:  make(chan struct{}, 1),
+		unbuilt:   make(chan struct{}, 1),
 		changes:   make(chan struct{}, 1),
 	}
 	c.meter = newMeter(c.commands)
@@ -183,10 +183,7 @@ func (c *cluster) accept(ctx context.Context) {
 // restarted drops what belongs to the node's old process.
 func (c *cluster) restarted() {
 	c.node.reset()
-	select {
-	case c.restarts <- struct{}{}:
-	default:
-	}
+	c.buildLater()
 }
 
 // sweep ends what nobody uses any more.

@@ -1,5 +1,14 @@
 package gateway
 
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+
+	"tine/internal/gateway/mongoerr"
+)
+
 // Option is an option of a command as its syntax has it, for tests.
 type Option struct {
 	Name     string
@@ -32,3 +41,14 @@ func Commands() map[string]Syntax {
 	}
 	return all
 }
+
+// TakeRole is takeRole, for tests.
+func TakeRole(ctx context.Context, c *pgx.Conn, role string) error { return takeRole(ctx, c, role) }
+
+// DecodeWriteErrors is decodeWriteErrors, for tests.
+func DecodeWriteErrors(reply bsoncore.Document) (bsoncore.Document, error) {
+	return decodeWriteErrors(reply)
+}
+
+// CodeOf is the code that a client is told for an error.
+func CodeOf(err error) int { return int(mongoerr.From(err).Code) }

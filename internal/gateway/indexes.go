@@ -25,8 +25,9 @@ const (
 	sqlIndexesQueued = "SELECT EXISTS (SELECT FROM documentdb_api_catalog.documentdb_index_queue WHERE index_cmd_status IN (1, 2, 3))"
 
 	// resumeDelay keeps the search for unfinished builds out of the way of the first commands.
-	resumeDelay       = 2 * time.Second
-	maxResumeAttempts = 100
+	resumeDelay = 2 * time.Second
+	// maxResumeAttempts take longer than a transaction may last: a build waits for those that began before it.
+	maxResumeAttempts = 300
 	// firstBuildPause and lastBuildPause are the pauses between two looks at an index that somebody else builds.
 	firstBuildPause = 5 * time.Millisecond
 	lastBuildPause  = 500 * time.Millisecond
@@ -61,6 +62,7 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	}
 	if len(requests) > 0 && !isEmptyDocument(bsoncore.Value{Type: bsoncore.TypeEmbeddedDocument, Data: requests}) {
 		if err := c.awaitIndexes(ctx, requests); err != nil {
+			c.cluster.buildLater() // what is queued would be listed, but never built
 			return nil, err
 		}
 	}
@@ -106,7 +108,16 @@ func (c *conn) awaitIndexes(ctx context.Context, requests []byte) error {
 	}
 }
 
-// resumeIndexes builds what is still queued when the node starts: whoever queued it no longer waits.
+// buildLater lets resumeIndexes look for unfinished builds.
+func (c *cluster) buildLater() {
+	select {
+	case c.unbuilt <- struct{}{}:
+	default:
+	}
+}
+
+// resumeIndexes builds what is still queued when the node starts, or when a createIndexes was killed: whoever queued it no longer
+// waits.
 func (c *cluster) resumeIndexes(ctx context.Context) {
 	for pause(ctx, resumeDelay) {
 		if err := c.buildQueued(ctx); err != nil && ctx.Err() == nil {
@@ -114,7 +125,7 @@ func (c *cluster) resumeIndexes(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-c.restarts:
+		case <-c.unbuilt:
 		}
 	}
 }

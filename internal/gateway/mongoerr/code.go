@@ -140,6 +140,8 @@ func codeName(c Code) string {
 		return "InvalidIdField"
 	case 54:
 		return "NotSingleValueField"
+	case 55:
+		return "InvalidDBRef"
 	case 56:
 		return "EmptyFieldName"
 	case 57:
@@ -250,6 +252,8 @@ func codeName(c Code) string {
 		return "ReauthenticationRequired"
 	case IngressConnectionLimitReached:
 		return "IngressRequestRateLimitExceeded"
+	case 8000:
+		return "AtlasError"
 	case ClientDisconnect:
 		return "ClientDisconnect"
 	case NotPrimaryNoSecondaryOk:
