@@ -122,6 +122,12 @@ func TestTLSWithTinesOwnCA(t *testing.T) {
 			t.Errorf("without the CA: %v", err)
 		}
 	})
+	t.Run("Node.js driver", func(t *testing.T) {
+		runScript(t, s.uri(), node, "--test-reporter=spec", "node/stable.test.mjs")
+	})
+	t.Run("PyMongo", func(t *testing.T) {
+		runScript(t, s.uri(), python, "-B", "-m", "unittest", "-v", "python/test_compression.py")
+	})
 	t.Run("mongosh", func(t *testing.T) {
 		runScript(t, s.cluster.Connection.URI, "node/node_modules/.bin/mongosh", s.cluster.Connection.URI, "--tlsCAFile", s.caFile,
 			"--quiet", "--file", "mongosh/assert.js", "--file", "mongosh/daily.test.js")
