@@ -75,20 +75,21 @@ func goFiles(t *testing.T) []string {
 func layers() map[string][]string {
 	edge := []string{"catalog", "fleet", "store"}
 	return map[string][]string{
-		"storage": {},
-		"sandbox": {},
-		"catalog": {},
-		"certs":   {},
-		"store":   {},
-		"engine":  {"sandbox", "storage"},
-		"gateway": {"engine"},
-		"history": {"engine", "storage", "store"},
-		"host":    {"catalog", "engine", "gateway", "history", "sandbox", "storage", "store"},
-		"fleet":   {"catalog", "secrets", "store"},
-		"secrets": {},
-		"logsink": {"secrets", "store"},
-		"api":     edge,
-		"panel":   edge,
+		"storage":   {},
+		"sandbox":   {},
+		"catalog":   {},
+		"certs":     {},
+		"store":     {},
+		"engine":    {"sandbox", "storage"},
+		"gateway":   {"engine"},
+		"history":   {"engine", "storage", "store"},
+		"host":      {"catalog", "engine", "gateway", "history", "sandbox", "storage", "store"},
+		"fleet":     {"catalog", "databases", "secrets", "store"},
+		"databases": {},
+		"secrets":   {},
+		"logsink":   {"secrets", "store"},
+		"api":       edge,
+		"panel":     edge,
 	}
 }
 

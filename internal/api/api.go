@@ -86,7 +86,7 @@ func (s *server) routes() *http.ServeMux {
 
 // groups are all paths that there are, but for /metrics.
 func (s *server) groups() []map[string]map[string]endpoint {
-	return []map[string]map[string]endpoint{s.databaseRoutes(), s.accountRoutes(), s.ownRoutes()}
+	return []map[string]map[string]endpoint{s.databaseRoutes(), s.dataRoutes(), s.accountRoutes(), s.ownRoutes()}
 }
 
 // databaseRoutes are those of clusters.
@@ -139,6 +139,31 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 		databases + "/metrics/credentials": {
 			http.MethodGet: {store.ScopeDatabaseUpdate, s.getMetricsCredentials}, // and database:view_credentials
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.updateMetricsCredentials},
+		},
+	}
+}
+
+// dataRoutes are those of what is in a cluster.
+func (s *server) dataRoutes() map[string]map[string]endpoint {
+	const database = databasePath
+	return map[string]map[string]endpoint{
+		database + "/users": {
+			http.MethodGet:  {store.ScopeDatabaseRead, s.listUsers},
+			http.MethodPost: {store.ScopeDatabaseCreate, s.createUser},
+		},
+		database + "/users/{user}": {
+			http.MethodGet:    {store.ScopeDatabaseRead, s.getUser},
+			http.MethodPut:    {store.ScopeDatabaseUpdate, s.updateUser},
+			http.MethodDelete: {store.ScopeDatabaseDelete, s.deleteUser},
+		},
+		database + "/users/{user}/reset_auth": {http.MethodPost: {store.ScopeDatabaseUpdate, s.resetAuth}},
+		database + "/dbs": {
+			http.MethodGet:  {store.ScopeDatabaseRead, s.listDBs},
+			http.MethodPost: {store.ScopeDatabaseCreate, s.createDB},
+		},
+		database + "/dbs/{db}": {
+			http.MethodGet:    {store.ScopeDatabaseRead, s.getDB},
+			http.MethodDelete: {store.ScopeDatabaseDelete, s.deleteDB},
 		},
 	}
 }

@@ -62,6 +62,8 @@ type user struct {
 	Name     string `json:"name"`
 	Role     string `json:"role"`
 	Password string `json:"password,omitempty"`
+	// Settings is left out for who may do everything.
+	Settings *userSettings `json:"settings,omitempty"`
 }
 
 type maintenanceWindow struct {
@@ -110,10 +112,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 	d.StorageAutoscale = encodeAutoscale(c)
 	d.Autoscale.Storage = d.StorageAutoscale
 	for i, u := range users {
-		d.Users[i] = user(u)
-		if !credentials {
-			d.Users[i].Password = ""
-		}
+		d.Users[i] = encodeUser(r, u)
 	}
 	return d
 }

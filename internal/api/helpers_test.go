@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,17 +10,21 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/digitalocean/godo"
+	"github.com/jackc/pgx/v5"
 
 	"tine/internal/api"
 	"tine/internal/catalog"
+	"tine/internal/engine"
 	"tine/internal/fleet"
 	"tine/internal/secrets"
 	"tine/internal/store"
 	"tine/internal/store/storetest"
+	"tine/internal/testnode"
 )
 
 // now is when the tests begin; the clock moves only when a test says so.
@@ -48,6 +53,7 @@ type bundle struct {
 	store  *store.Store
 	clock  *clock
 	log    *logBuffer
+	data   *nodeData
 	url    string
 	secret string // of a token with the scope write
 }
@@ -71,9 +77,36 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+// nodeData is the data of all of a test's clusters: one node, which is started when somebody looks.
+type nodeData struct {
+	tb      testing.TB
+	once    sync.Once
+	node    *testnode.Node
+	changed atomic.Int64 // how often a gateway was told that users have changed
+}
+
+// Use implements fleet.Data.
+func (d *nodeData) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) error) error {
+	d.once.Do(func() { d.node = testnode.Start(d.tb) })
+	cfg, err := pgx.ParseConfig("host=/run/tine user=tine_gateway sslmode=disable dbname=postgres")
+	if err != nil {
+		return err
+	}
+	cfg.DialFunc = engine.Dialer(d.node.SocketDir)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return do(conn)
+}
+
+// UsersChanged implements fleet.Data.
+func (d *nodeData) UsersChanged(string) { d.changed.Add(1) }
+
 func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	t.Helper()
-	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}}
+	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}, data: &nodeData{tb: t}}
 	c, err := catalog.Load("")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +117,7 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	}
 	cfg := api.Config{
 		Fleet: fleet.New(fleet.Config{
-			Store: b.store, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
+			Store: b.store, Data: b.data, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
 			Ports: store.PortRange{First: 28000, Last: 29999}, Secrets: box,
 		}),
 		Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),

@@ -17,6 +17,7 @@ import (
 // Roles that the host logs in as.
 const (
 	RoleSuperuser = "postgres"
+	RoleGateway   = "tine_gateway"
 )
 
 // ErrExited says that a node's process ended while it was waited for.

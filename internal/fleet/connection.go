@@ -34,6 +34,8 @@ type User struct {
 	Name     string
 	Role     string // primary for doadmin, normal for others
 	Password string // as in Connection
+	// Settings is what the user may do; nil: everything.
+	Settings *UserSettings
 }
 
 // Connection returns how to reach a cluster as its admin. Without a password its URI has none either.

@@ -15,6 +15,7 @@ import (
 // Config is what a fleet needs.
 type Config struct {
 	Store   *store.Store
+	Data    Data // users and databases
 	Catalog *catalog.Catalog
 	Clock   func() time.Time // default: the system's
 	Random  io.Reader        // where ids and passwords come from; default: the system's
