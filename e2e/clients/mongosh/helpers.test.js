@@ -18,7 +18,7 @@ test('db.stats and db.c.stats', () => {
 
 test('getIndexes', () => {
   same(db.c.getIndexes(), [{ v: 2, key: { _id: 1 }, name: '_id_' }, { v: 2, key: { n: 1 }, name: 'n_1' }]);
-  same(db.none.getIndexes(), []);
+  throwsCode(26, () => db.none.getIndexes());
 });
 
 test('createView', () => {
@@ -44,7 +44,7 @@ test('currentOp, serverStatus and hostInfo', () => {
   assert.match(status.version, /^8\.0\./);
   assert.ok(status.connections.current > 0 && status.uptime >= 0);
   const host = db.hostInfo();
-  assert.ok(host.system.numCores > 0 && host.os.type);
+  assert.ok(host.system.cpuAddrSize === 64 && host.os.type === 'Linux');
 });
 
 test('rs.status and rs.conf', () => {
