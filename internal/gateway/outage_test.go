@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -115,7 +116,13 @@ func (p *proxy) cut() {
 // unreliableNode is a socket directory that leads to the tests' node through a proxy.
 func unreliableNode(tb testing.TB) (dir string, p *proxy, restore func()) {
 	tb.Helper()
-	dir, direct := tb.TempDir(), engine.Dialer(socketDir(tb))
+	// The path of a socket has at most 107 bytes, and tb.TempDir's has the test's name in it.
+	dir, err := os.MkdirTemp("", "node")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	direct := engine.Dialer(socketDir(tb))
 	p = newProxy(nil, func(ctx context.Context) (net.Conn, error) { return direct(ctx, "", "") })
 	restore = func() {
 		var lc net.ListenConfig

@@ -52,7 +52,8 @@ func TestTrimLogMovesALongLogAside(t *testing.T) {
 func TestStepsAreNamedAfterTheirOperations(t *testing.T) {
 	t.Parallel()
 	steps := Steps()
-	if len(steps) != 2*len(makeSteps())+len(destroySteps()) || steps[0] != "create/clear" || steps[len(steps)-1] != "destroy/row" {
+	want := 2*len(makeSteps()) + len(destroySteps()) + len(changeSteps())
+	if len(steps) != want || steps[0] != "create/clear" || steps[len(steps)-1] != "change/online" {
 		t.Errorf("the steps are %v", steps)
 	}
 }
