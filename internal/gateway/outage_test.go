@@ -117,7 +117,7 @@ func (p *proxy) cut() {
 func unreliableNode(tb testing.TB) (dir string, p *proxy, restore func()) {
 	tb.Helper()
 	// The path of a socket has at most 107 bytes, and tb.TempDir's has the test's name in it.
-	dir, err := os.MkdirTemp("", "node")
+	dir, err := os.MkdirTemp("", "node") //nolint:usetesting // see above
 	if err != nil {
 		tb.Fatal(err)
 	}
