@@ -62,7 +62,7 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	}
 	if len(requests) > 0 && !isEmptyDocument(bsoncore.Value{Type: bsoncore.TypeEmbeddedDocument, Data: requests}) {
 		if err := c.awaitIndexes(ctx, requests); err != nil {
-			c.cluster.buildLater() // what is queued would be listed, but never built
+			c.cluster.buildLater() // what is still queued must not stay unbuilt
 			return nil, err
 		}
 	}
