@@ -16,6 +16,9 @@ import (
 // mostEntries is how many entries the intake takes at once.
 const mostEntries = 1000
 
+// farewell is how long a request may go on when its delivery is to end.
+const farewell = 2 * time.Second
+
 const tmpSuffix = "~"
 
 // delivery delivers one cluster's logs to one sink.
@@ -125,12 +128,28 @@ func (d *delivery) step(ctx context.Context, key string) (pause time.Duration, e
 		return d.service.cfg.Interval, err
 	}
 	begin := time.Now()
-	a := send(ctx, d.service.cfg.Client, d.service.url(d.sink), key, batch)
-	if err := ctx.Err(); err != nil {
+	a := d.send(ctx, key, batch)
+	if err := ctx.Err(); err != nil && a.verdict != taken {
 		return 0, err
 	}
 	d.service.metrics.observe(d.sink, a.verdict, len(batch), time.Since(begin))
 	return d.settle(ctx, a, len(batch), next)
+}
+
+// send hands a batch to the intake. An end of the context leaves the request some time to be answered: whoever hangs up does not
+// know whether the batch was taken, and so delivers it twice.
+func (d *delivery) send(ctx context.Context, key string, batch []entry) answer {
+	request, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(farewell):
+			cancel()
+		case <-request.Done():
+		}
+	})
+	defer stop()
+	return send(request, d.service.cfg.Client, d.service.url(d.sink), key, batch)
 }
 
 // settle does what the intake's answer asks for.
@@ -155,7 +174,7 @@ func (d *delivery) settle(ctx context.Context, a answer, count int, next progres
 	if a.verdict != taken {
 		d.log.WarnContext(ctx, "logs lost: the intake will never take them", "reason", a.reason, "entries", count)
 	}
-	return 0, d.advance(ctx, next)
+	return 0, d.advance(context.WithoutCancel(ctx), next)
 }
 
 // advance goes on after a batch.

@@ -16,8 +16,8 @@
 //	any other refusal          the batch can never be taken: it is counted as lost, and the next follows
 //
 // So the files are the buffer: an outage costs no memory, and loses nothing that is still in a file or in the one before it (each is moved aside
-// when it is larger than 16 MiB). A restart goes on at the position. Only a kill between the intake's answer and the writing of
-// the position delivers a batch twice.
+// when it is larger than 16 MiB). A restart goes on at the position: a stop waits up to 2 s for
+// the answer to a batch that is under way. Only a kill, or an intake slower than that, delivers a batch twice.
 //
 // A new sink begins at the end of the logs there are. Files of a sink are named after the node, DATA/logs/NODE.sink.ID, so that whoever removes
 // a node's files removes them, too.

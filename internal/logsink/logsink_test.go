@@ -31,8 +31,9 @@ type intake struct {
 	server *httptest.Server
 
 	mu      sync.Mutex
-	answers []int // for the next requests, in place of 202
-	down    int   // answer to all requests, if not 0
+	answers []int  // for the next requests, in place of 202
+	down    int    // answer to all requests, if not 0
+	taken   func() // called before the answer to a batch that was taken
 	key     string
 	entries []map[string]any
 	largest int
@@ -83,6 +84,9 @@ func (i *intake) take(r *http.Request) int {
 	}
 	i.largest = max(i.largest, len(batch))
 	i.entries = append(i.entries, batch...)
+	if i.taken != nil {
+		i.taken()
+	}
 	return http.StatusAccepted
 }
 
@@ -136,6 +140,7 @@ type bundle struct {
 	intake  *intake
 	service *logsink.Service
 	stop    func()
+	ending  context.Context // over when stop has begun
 }
 
 func setup(t *testing.T) *bundle {
@@ -175,6 +180,7 @@ func (b *bundle) start() {
 		Pause: func(int) time.Duration { return soon }, RefusedPause: soon,
 	})
 	ctx, cancel := context.WithCancel(b.t.Context())
+	b.ending = ctx
 	done := make(chan struct{})
 	go func() { defer close(done); b.service.Run(ctx) }()
 	b.stop = func() { cancel(); <-done }
@@ -280,6 +286,25 @@ func TestLogsAreDeliveredOnceThroughFailuresRestartsAndRotations(t *testing.T) {
 	b.start()
 	b.append(lines(5503, 1))
 	b.inOrder(b.intake.wait(5504), 5504)
+}
+
+func TestStopWaitsForTheAnswerToABatchUnderWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	stopped := make(chan struct{})
+	b.intake.set(func() {
+		b.intake.taken = func() {
+			go func() { b.stop(); close(stopped) }()
+			<-b.ending.Done()
+		}
+	})
+	b.append(lines(0, 10))
+	b.intake.wait(10)
+	<-stopped
+	b.intake.set(func() { b.intake.taken = nil })
+	b.start()
+	b.append(lines(10, 1))
+	b.inOrder(b.intake.wait(11), 11)
 }
 
 func TestWhatIsDeliveredHoldsNothingOfDocuments(t *testing.T) {
