@@ -140,7 +140,7 @@ type bundle struct {
 	intake  *intake
 	service *logsink.Service
 	stop    func()
-	ending  context.Context // over when stop has begun
+	ending  <-chan struct{} // closed when stop has begun
 }
 
 func setup(t *testing.T) *bundle {
@@ -180,7 +180,7 @@ func (b *bundle) start() {
 		Pause: func(int) time.Duration { return soon }, RefusedPause: soon,
 	})
 	ctx, cancel := context.WithCancel(b.t.Context())
-	b.ending = ctx
+	b.ending = ctx.Done()
 	done := make(chan struct{})
 	go func() { defer close(done); b.service.Run(ctx) }()
 	b.stop = func() { cancel(); <-done }
@@ -295,7 +295,7 @@ func TestStopWaitsForTheAnswerToABatchUnderWay(t *testing.T) {
 	b.intake.set(func() {
 		b.intake.taken = func() {
 			go func() { b.stop(); close(stopped) }()
-			<-b.ending.Done()
+			<-b.ending
 		}
 	})
 	b.append(lines(0, 10))
