@@ -51,6 +51,26 @@ func TestForkSendsTheMomentToTheMicrosecond(t *testing.T) {
 	}
 }
 
+func TestHistoryShowsTheWindowAndWithAMomentWhatAForkTakes(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	got := tine(t, a.URL, "cluster", "history", "shop")
+	want := "RESTORE POINT            SIZE\n2026-08-01T11:00:00.5Z   0.100 GB\n"
+	if got.code != exitOK || got.stdout != want || !strings.Contains(got.stderr, "from 2026-08-01T11:00:00.5Z to 2026-08-01T12:30:00Z") {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	got = tine(t, a.URL, "cluster", "history", "shop", "--at", "latest")
+	want = "at         2026-08-01T12:00:00.123456Z\nreplay     32.0 MiB\nduration   about 0.9 s\n"
+	if got.code != exitOK || got.stdout != want {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	got = tine(t, a.URL, "cluster", "history", "shop", "--at", "2026-08-01T14:00:00.1234567+02:00", "-o", "json")
+	estimate, _ := decode(t, got.stdout)["estimate"].(map[string]any)
+	if estimate["asked"] != "2026-08-01T12:00:00.123456Z" {
+		t.Errorf("the request asked about %v", estimate["asked"])
+	}
+}
+
 func TestWaitEndsOnlineWithThePasswordOfTheFirstAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -142,6 +162,7 @@ func TestExitCodes(t *testing.T) {
 		"cluster list --nonsense":                exitUsage,
 		"cluster list -o yaml":                   exitUsage,
 		"cluster fork shop copy --at noon":       exitUsage,
+		"cluster history shop --at noon":         exitUsage,
 		"cluster create copy --storage big":      exitUsage,
 		"cluster get nothing":                    exitNotFound,
 		"cluster fork nothing copy":              exitNotFound,

@@ -69,6 +69,14 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 			answer(w, http.StatusNotFound, `{"id":"not_found","message":"there is no such cluster"}`)
 		}
 	})
+	mux.HandleFunc("GET /v2/databases/"+shopID+"/history", func(w http.ResponseWriter, r *http.Request) {
+		estimate := ""
+		if at := r.URL.Query().Get("at"); at != "" {
+			estimate = `,"estimate":{"at":"2026-08-01T12:00:00.123456Z","replay_bytes":33554432,"seconds":0.94,"asked":"` + at + `"}`
+		}
+		answer(w, http.StatusOK, `{"window":{"from":"2026-08-01T11:00:00.5Z","to":"2026-08-01T12:30:00Z"},`+
+			`"restore_points":[{"created_at":"2026-08-01T11:00:00.5Z","size_gigabytes":0.1}]`+estimate+`}`)
+	})
 	mux.HandleFunc("GET /v2/databases/"+forkID+"/events", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"events":[{"message":"It began."},{"message":"The disk is full."}]}`)
 	})

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"tine/internal/store"
 )
@@ -86,9 +87,17 @@ type restorePoint struct {
 	SizeGigabytes float64 `json:"size_gigabytes"`
 }
 
+// forkEstimate is what a fork would cost.
+type forkEstimate struct {
+	At          string  `json:"at"`
+	ReplayBytes int64   `json:"replay_bytes"`
+	Seconds     float64 `json:"seconds"`
+}
+
 type history struct {
 	Window        *window        `json:"window"` // null while there is no restore point
 	RestorePoints []restorePoint `json:"restore_points"`
+	Estimate      *forkEstimate  `json:"estimate,omitempty"` // if the request asked for one
 }
 
 func (s *server) getHistory(r *http.Request) (response, error) {
@@ -106,5 +115,28 @@ func (s *server) getHistory(r *http.Request) (response, error) {
 	for i, p := range h.RestorePoints {
 		answer.RestorePoints[i] = restorePoint{CreatedAt: exact(p.CompletedAt), SizeGigabytes: gigabytes(p.SizeBytes)}
 	}
+	if answer.Estimate, err = s.estimate(r); err != nil {
+		return response{}, err
+	}
 	return response{http.StatusOK, answer}, nil
+}
+
+// estimate is for the moment that the request asks about, if it does.
+func (s *server) estimate(r *http.Request) (*forkEstimate, error) {
+	text := r.URL.Query().Get("at")
+	if text == "" {
+		return nil, nil //nolint:nilnil // none was asked for
+	}
+	var at time.Time // the zero one means the latest
+	var err error
+	if text != "latest" {
+		if at, err = parseTime("at", text); err != nil {
+			return nil, err
+		}
+	}
+	e, err := s.fleet.ForkEstimate(r.Context(), r.PathValue("id"), at)
+	if err != nil {
+		return nil, err
+	}
+	return &forkEstimate{At: exact(e.At), ReplayBytes: e.ReplayBytes, Seconds: e.Duration.Seconds()}, nil
 }

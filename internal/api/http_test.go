@@ -172,6 +172,35 @@ func TestHistoryNamesTheWindow(t *testing.T) {
 	}
 }
 
+func TestHistoryEstimatesAForkAtAMoment(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	db := b.online(t, "prod")
+	path := "/v2/databases/" + db.ID + "/history"
+	for at, moment := range map[string]string{
+		"latest": "2026-08-10T12:00:00.25Z", "2026-08-10T11:30:00.000001Z": "2026-08-10T11:30:00.000001Z",
+		"2026-08-10T13:30:00%2B02:00": "2026-08-10T11:30:00Z",
+	} {
+		body := b.do(t, http.MethodGet, path+"?at="+at, "").json(t)
+		estimate, _ := body["estimate"].(map[string]any)
+		seconds, _ := estimate["seconds"].(float64)
+		bytes, there := estimate["replay_bytes"].(float64)
+		if body["window"] == nil || estimate["at"] != moment || !there || bytes < 0 || seconds <= 0 || seconds > 60 {
+			t.Errorf("at=%s: %v, want an estimate for %s", at, body, moment)
+		}
+	}
+	b.do(t, http.MethodGet, path+"?at=2026-08-10T10:00:00Z", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
+		`at must be between 2026-08-10T11:00:00.25Z and 2026-08-10T12:00:00.25Z, the history of "prod"; got 2026-08-10T10:00:00Z`)
+	b.do(t, http.MethodGet, path+"?at=noon", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
+		`at must be a time like 2026-08-01T18:42:27.123456Z; got "noon"`)
+	b.do(t, http.MethodGet, "/v2/databases/nope/history?at=latest", "").wantError(t, http.StatusNotFound, "not_found",
+		`there is no cluster with the id "nope"`)
+	created := b.do(t, http.MethodPost, "/v2/databases", strings.Replace(valid, "prod", "young", 1)).json(t)
+	id, _ := created["database"].(map[string]any)["id"].(string)
+	b.do(t, http.MethodGet, "/v2/databases/"+id+"/history?at=latest", "").wantError(t, http.StatusPreconditionFailed, "precondition_failed",
+		`the cluster "young" must be online; it is still being created`)
+}
+
 func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (f *Fleet) use(ctx context.Context, id string, do func(context.Context, *pg
 		return err
 	}
 	if !c.IsServed() {
-		return &Error{Kind: NotReady, Message: fmt.Sprintf("the cluster %s must be online; it %s", quote(c.Name), inWords(c.Status))}
+		return notServed(c)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dataPatience)
 	defer cancel()

@@ -31,6 +31,8 @@ type Config struct {
 	Secrets *secrets.Box
 	// HistoryWindow is how far back a cluster can be forked; default 7 days.
 	HistoryWindow time.Duration
+	// ReplayBudget is how much write-ahead log may lie between two restore points, in bytes; default 64 MiB.
+	ReplayBudget int64
 }
 
 // Fleet holds the rules. Its methods may be called from any number of goroutines.
@@ -38,7 +40,10 @@ type Fleet struct {
 	cfg Config
 }
 
-const defaultHistoryWindow = 7 * 24 * time.Hour
+const (
+	defaultHistoryWindow = 7 * 24 * time.Hour
+	defaultReplayBudget  = 64 << 20
+)
 
 // New returns a fleet; Store, Catalog, Host, GatewayHost and Ports must be set.
 func New(cfg Config) *Fleet {
@@ -50,6 +55,9 @@ func New(cfg Config) *Fleet {
 	}
 	if cfg.HistoryWindow == 0 {
 		cfg.HistoryWindow = defaultHistoryWindow
+	}
+	if cfg.ReplayBudget == 0 {
+		cfg.ReplayBudget = defaultReplayBudget
 	}
 	if cfg.CA == nil {
 		cfg.CA = func() ([]byte, error) { return nil, nil }

@@ -36,7 +36,7 @@ func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Clust
 		return err
 	}
 	if r.Source.At != nil {
-		at, err := f.checkTime(source, points, *r.Source.At, r.ReceivedAt)
+		at, err := f.checkTime(fieldAt, source, points, *r.Source.At, r.ReceivedAt)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (f *Fleet) source(ctx context.Context, s *Source) (store.Cluster, error) {
 
 // checkTime returns the moment that is meant by at. Many clients know whole seconds only: the second that is just running
 // is no future to them, and means the present.
-func (f *Fleet) checkTime(source store.Cluster, points []store.RestorePoint, at, now time.Time) (time.Time, error) {
+func (f *Fleet) checkTime(field string, source store.Cluster, points []store.RestorePoint, at, now time.Time) (time.Time, error) {
 	at = at.UTC()
 	if wholeSecond := at.Nanosecond() == 0; wholeSecond && at.After(now) && at.Sub(now) < time.Second {
 		at = now.UTC()
@@ -78,12 +78,12 @@ func (f *Fleet) checkTime(source store.Cluster, points []store.RestorePoint, at,
 	w := f.window(points, now)
 	if w.Empty() {
 		return at, &Error{
-			Kind: NotReady, Field: fieldAt,
-			Message: fmt.Sprintf("%s cannot be chosen yet: the cluster %s has no restore point so far", fieldAt, quote(source.Name)),
+			Kind: NotReady, Field: field,
+			Message: fmt.Sprintf("%s cannot be chosen yet: the cluster %s has no restore point so far", field, quote(source.Name)),
 		}
 	}
 	if at.Before(w.From) || at.After(w.To) {
-		return at, invalid(fieldAt, "must be between %s and %s, the history of %s; got %s",
+		return at, invalid(field, "must be between %s and %s, the history of %s; got %s",
 			w.From.Format(time.RFC3339Nano), w.To.Truncate(time.Microsecond).Format(time.RFC3339Nano), quote(source.Name), at.Format(time.RFC3339Nano))
 	}
 	return at, nil
