@@ -79,7 +79,7 @@ func (p *peer) archive(ctx context.Context) error {
 		return err
 	}
 	const patience, interval = 30 * time.Second, 100 * time.Millisecond
-	from := filepath.Join(p.bench.tine.PoolDir(), "history", p.src.cluster.ID, "wal")
+	from := filepath.Join(p.bench.tine.PoolDir(), "history", p.src.history, "wal")
 	for begin := time.Now(); ; {
 		if _, err := os.Stat(filepath.Join(from, last)); err == nil {
 			break

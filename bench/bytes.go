@@ -56,7 +56,7 @@ func (b *bench) bytesOnce(ctx context.Context, src *source) (used, exclusive int
 	if err != nil {
 		return 0, 0, "", err
 	}
-	known, err := b.nodes()
+	known, err := b.names("volumes")
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -68,7 +68,7 @@ func (b *bench) bytesOnce(ctx context.Context, src *source) (used, exclusive int
 	if err != nil {
 		return 0, 0, "", err
 	}
-	node, err := b.newNode(known)
+	node, err := b.addition("volumes", known)
 	if err != nil {
 		return 0, 0, "", err
 	}

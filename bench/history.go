@@ -61,7 +61,7 @@ func (b *bench) at(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	points, err := os.ReadDir(filepath.Join(b.tine.PoolDir(), "history", src.cluster.ID, "points"))
+	points, err := os.ReadDir(filepath.Join(b.tine.PoolDir(), "history", src.history, "points"))
 	if err != nil {
 		return fmt.Errorf("count restore points: %w", err)
 	}

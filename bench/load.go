@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 type source struct {
 	cluster *godo.Database
 	node    string // name of its volume and of its socket directory
+	history string // name of its history
 	client  *mongo.Client
 	size    int64 // bytes of documents, about
 }
@@ -67,7 +69,11 @@ func (b *bench) emptySource(ctx context.Context, name string) (*source, error) {
 }
 
 func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, error) {
-	before, err := b.nodes()
+	nodes, err := b.names("volumes")
+	if err != nil {
+		return nil, err
+	}
+	histories, err := b.names("history")
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +83,11 @@ func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, 
 	if err != nil {
 		return nil, fmt.Errorf("make source %s: %w", name, err)
 	}
-	node, err := b.newNode(before)
+	node, err := b.addition("volumes", nodes)
+	if err != nil {
+		return nil, err
+	}
+	history, err := b.addition("history", histories)
 	if err != nil {
 		return nil, err
 	}
@@ -85,14 +95,17 @@ func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, 
 	if err != nil {
 		return nil, fmt.Errorf("connect to source %s: %w", name, err)
 	}
-	return &source{cluster: c, node: node, client: client}, nil
+	return &source{cluster: c, node: node, history: history, client: client}, nil
 }
 
-// nodes lists the nodes by their volumes.
-func (b *bench) nodes() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(b.tine.PoolDir(), "volumes"))
+// names lists what is in a directory of the pool: volumes has an entry for each node, history one for each history.
+func (b *bench) names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(b.tine.PoolDir(), dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the first one makes it
+	}
 	if err != nil {
-		return nil, fmt.Errorf("list volumes: %w", err)
+		return nil, fmt.Errorf("list %s: %w", dir, err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -101,15 +114,15 @@ func (b *bench) nodes() ([]string, error) {
 	return names, nil
 }
 
-// newNode is the node that was made since the nodes were listed.
-func (b *bench) newNode(before []string) (string, error) {
-	after, err := b.nodes()
+// addition is what came to a directory of the pool since it was listed.
+func (b *bench) addition(dir string, before []string) (string, error) {
+	after, err := b.names(dir)
 	if err != nil {
 		return "", err
 	}
 	after = slices.DeleteFunc(after, func(n string) bool { return slices.Contains(before, n) })
 	if len(after) != 1 {
-		return "", fmt.Errorf("find the node of a new cluster: %d volumes are new", len(after))
+		return "", fmt.Errorf("find what belongs to a new cluster: %d entries of %s are new", len(after), dir)
 	}
 	return after[0], nil
 }

@@ -15,7 +15,7 @@ import (
 // Collect moves the segments that the node has finished from its volume into the history, oldest first, and returns how many. A segment is
 // in one of the two places at every moment, whatever is killed: its copy is durable before the original goes.
 func (h *History) Collect(ctx context.Context, src Source) (int, error) {
-	defer h.lock(src.ClusterID)()
+	defer h.lock(src.HistoryID)()
 	n, err := h.collect(ctx, src)
 	if err != nil {
 		return n, fmt.Errorf("collect WAL of cluster %s: %w", src.ClusterID, err)
@@ -32,7 +32,7 @@ func (h *History) collect(ctx context.Context, src Source) (int, error) {
 	if len(entries) == 0 {
 		return 0, nil
 	}
-	to := h.walDir(src.ClusterID)
+	to := h.walDir(src.HistoryID)
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return 0, err
 	}

@@ -22,6 +22,9 @@
 // What grows: restore points and segments grow with what is written within the window, never with the size of the
 // data. Planning reads the restore points of one cluster; preparing a fork makes one reflink a segment between two of them.
 //
-// Methods that read or delete what others delete or move take the cluster's lock. Callers must not take two restore points of a cluster at
+// A history belongs to data: it has a name of its own (Source.HistoryID), which moves with a node when two clusters exchange
+// theirs. Callers must not use either history while that happens.
+//
+// Methods that read or delete what others delete or move take the history's lock. Callers must not take two restore points of a cluster at
 // the same time, nor forget its history while one is taken, nor hold a transaction open around these calls.
 package history

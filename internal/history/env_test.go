@@ -153,7 +153,7 @@ func newCluster(tb testing.TB) *cluster {
 		tb.Fatal(err, machine.log(row.ID))
 	}
 	c := &cluster{tb: tb, id: row.ID, node: n}
-	c.src = history.Source{ClusterID: row.ID, Volume: "volumes/" + row.ID, Connect: connector(n)}
+	c.src = history.Source{ClusterID: row.ID, HistoryID: row.HistoryID, Volume: "volumes/" + row.ID, Connect: connector(n)}
 	c.conn = connect(tb, n)
 	c.exec("CREATE TABLE numbers (n int PRIMARY KEY)")
 	tb.Cleanup(func() { machine.remove(tb, row.ID) })

@@ -50,8 +50,8 @@ type History struct {
 
 	mu struct {
 		sync.Mutex
-		clusters map[string]*sync.Mutex
-		last     map[string]store.RestorePoint // newest restore point, once it was looked up
+		locks map[string]*sync.Mutex        // by history
+		last  map[string]store.RestorePoint // by history: the newest restore point, once it was looked up
 	}
 }
 
@@ -70,7 +70,7 @@ func New(cfg Config) *History {
 		cfg.Now = time.Now
 	}
 	h := &History{cfg: cfg}
-	h.mu.clusters = make(map[string]*sync.Mutex)
+	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
 	return h
 }
@@ -78,6 +78,7 @@ func New(cfg Config) *History {
 // Source is a cluster whose history is kept or read.
 type Source struct {
 	ClusterID string
+	HistoryID string // names the history of its data, which is not the cluster's for good
 	Volume    string // name of the live volume in the pool
 	// Connect returns a connection to the running node as superuser, and what to call when it is not needed any more. Nil says that
 	// the node is down.
@@ -95,60 +96,60 @@ func Connector(open func(ctx context.Context) (*pgx.Conn, error)) func(context.C
 	}
 }
 
-// lock takes a cluster's lock and returns its release.
-func (h *History) lock(clusterID string) func() {
+// lock takes a history's lock and returns its release.
+func (h *History) lock(historyID string) func() {
 	h.mu.Lock()
-	m := h.mu.clusters[clusterID]
+	m := h.mu.locks[historyID]
 	if m == nil {
 		m = new(sync.Mutex)
-		h.mu.clusters[clusterID] = m
+		h.mu.locks[historyID] = m
 	}
 	h.mu.Unlock()
 	m.Lock()
 	return m.Unlock
 }
 
-// root is where the histories of all clusters are, below the pool.
+// root is where all histories are, below the pool.
 const root = "history"
 
-func (h *History) dir(clusterID string) string {
-	return filepath.Join(h.cfg.Pool.Path(), root, clusterID)
+func (h *History) dir(historyID string) string {
+	return filepath.Join(h.cfg.Pool.Path(), root, historyID)
 }
 
-func (h *History) walDir(clusterID string) string { return filepath.Join(h.dir(clusterID), "wal") }
+func (h *History) walDir(historyID string) string { return filepath.Join(h.dir(historyID), "wal") }
 
-func pointsDir(clusterID string) string { return root + "/" + clusterID + "/points" }
+func pointsDir(historyID string) string { return root + "/" + historyID + "/points" }
 
 // volumePath is where the source's live volume is.
 func (h *History) volumePath(src Source) string { return h.cfg.Pool.VolumePath(src.Volume) }
 
 // newest returns a cluster's newest restore point; ok is false if it has none.
-func (h *History) newest(ctx context.Context, clusterID string) (p store.RestorePoint, ok bool, err error) {
+func (h *History) newest(ctx context.Context, src Source) (p store.RestorePoint, ok bool, err error) {
 	h.mu.Lock()
-	p, ok = h.mu.last[clusterID]
+	p, ok = h.mu.last[src.HistoryID]
 	h.mu.Unlock()
 	if ok {
 		return p, true, nil
 	}
-	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil || len(points) == 0 {
 		return store.RestorePoint{}, false, err
 	}
 	p = points[len(points)-1]
-	h.remember(p)
+	h.remember(src, p)
 	return p, true, nil
 }
 
-func (h *History) remember(p store.RestorePoint) {
+func (h *History) remember(src Source, p store.RestorePoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mu.last[p.ClusterID] = p
+	h.mu.last[src.HistoryID] = p
 }
 
-func (h *History) forget(clusterID string) {
+func (h *History) forget(historyID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.mu.last, clusterID)
+	delete(h.mu.last, historyID)
 	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
 }
 

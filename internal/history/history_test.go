@@ -200,7 +200,7 @@ func TestForkAcrossAMissingSegmentIsRefused(t *testing.T) {
 	if _, err := h.Collect(t.Context(), c.src); err != nil {
 		t.Fatal(err)
 	}
-	wal := filepath.Join(machine.pool.Path(), "history", c.id, "wal")
+	wal := filepath.Join(machine.pool.Path(), "history", c.src.HistoryID, "wal")
 	segments, err := os.ReadDir(wal)
 	if err != nil || len(segments) < 3 {
 		t.Fatalf("%d segments are archived: %v", len(segments), err)
@@ -345,7 +345,7 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 	c.insert(3)
 	recent := c.take(h)
 	ahead = time.Hour - time.Since(at) // at is now the oldest moment of the window
-	if err := h.Prune(t.Context(), c.id); err != nil {
+	if err := h.Prune(t.Context(), c.src); err != nil {
 		t.Fatal(err)
 	}
 	points, err := machine.records.RestorePoints(t.Context(), c.id)
@@ -364,14 +364,14 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 func TestSweepRemovesWhatIsNotRecorded(t *testing.T) { //nolint:paralleltest // see above
 	c, h := newCluster(t), newHistory(history.Config{})
 	p := c.take(h)
-	unrecorded := "history/" + c.id + "/points/unrecorded"
+	unrecorded := "history/" + c.src.HistoryID + "/points/unrecorded"
 	unknown := "history/unknown/points/any"
 	for _, volume := range []string{unrecorded, unknown} {
 		if err := machine.pool.Snapshot(t.Context(), c.src.Volume, volume); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := h.Sweep(t.Context(), map[string]bool{c.id: true}); err != nil {
+	if err := h.Sweep(t.Context(), map[string]string{c.src.HistoryID: c.id}); err != nil {
 		t.Fatal(err)
 	}
 	for volume, want := range map[string]bool{p.Volume: true, unrecorded: false, unknown: false} {

@@ -40,7 +40,7 @@ func (h *History) take(ctx context.Context, src Source, turnSyncOn func() error)
 		}
 		return store.RestorePoint{}, err
 	}
-	h.remember(added)
+	h.remember(src, added)
 	return added, nil
 }
 
@@ -53,7 +53,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	defer release()
 	p := store.RestorePoint{
 		ClusterID: src.ClusterID,
-		Volume:    pointsDir(src.ClusterID) + "/" + uuid.NewString(),
+		Volume:    pointsDir(src.HistoryID) + "/" + uuid.NewString(),
 		StartedAt: h.cfg.Now(),
 	}
 	if err := mark(ctx, conn); err != nil {
@@ -92,7 +92,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 
 // Measure records the size of a cluster's newest restore point if nobody has yet: TakeFirst has no time for it.
 func (h *History) Measure(ctx context.Context, src Source) error {
-	p, ok, err := h.newest(ctx, src.ClusterID)
+	p, ok, err := h.newest(ctx, src)
 	if err != nil || !ok || p.SizeBytes != 0 {
 		return err
 	}
@@ -107,7 +107,7 @@ func (h *History) Measure(ctx context.Context, src Source) error {
 	if err := h.cfg.Records.SetRestorePointSize(ctx, p.ID, p.SizeBytes); err != nil {
 		return err
 	}
-	h.remember(p)
+	h.remember(src, p)
 	return nil
 }
 
@@ -131,7 +131,7 @@ const settled = 3 * time.Second
 // stopped writing and a segment or more would have to be replayed; or when the interval is over and anything was written. It costs a look at the
 // node's WAL directory, and a question to the node once an interval.
 func (h *History) Due(ctx context.Context, src Source) (bool, error) {
-	last, ok, err := h.newest(ctx, src.ClusterID)
+	last, ok, err := h.newest(ctx, src)
 	if err != nil || !ok {
 		return err == nil, err
 	}
@@ -167,7 +167,7 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 	}
 	// Nothing was: ask again after another interval.
 	last.StartedAt = h.cfg.Now()
-	h.remember(last)
+	h.remember(src, last)
 	return false, nil
 }
 
@@ -222,9 +222,9 @@ func (h *History) eachSegment(src Source, do func(segment, os.DirEntry) error) e
 }
 
 // Prune deletes the restore points and the WAL that no moment of the window needs. It can be interrupted anywhere and repeated.
-func (h *History) Prune(ctx context.Context, clusterID string) error {
-	defer h.lock(clusterID)()
-	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+func (h *History) Prune(ctx context.Context, src Source) error {
+	defer h.lock(src.HistoryID)()
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil {
 		return err
 	}
@@ -235,25 +235,25 @@ func (h *History) Prune(ctx context.Context, clusterID string) error {
 			return err
 		}
 		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
-			return fmt.Errorf("prune history of cluster %s: %w", clusterID, err)
+			return fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
 		}
 	}
 	if len(points) == len(old) {
 		return nil
 	}
 	oldest := points[len(old)]
-	return h.pruneWAL(clusterID, segmentOf(oldest.Timeline, oldest.MarkerLSN))
+	return h.pruneWAL(src, segmentOf(oldest.Timeline, oldest.MarkerLSN))
 }
 
 // pruneWAL deletes the segments before the first one that is needed.
-func (h *History) pruneWAL(clusterID string, needed segment) error {
-	dir := h.walDir(clusterID)
+func (h *History) pruneWAL(src Source, needed segment) error {
+	dir := h.walDir(src.HistoryID)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("prune WAL of cluster %s: %w", clusterID, err)
+		return fmt.Errorf("prune WAL of cluster %s: %w", src.ClusterID, err)
 	}
 	for _, e := range entries {
 		s, ok := parseSegment(e.Name())
@@ -261,7 +261,7 @@ func (h *History) pruneWAL(clusterID string, needed segment) error {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("prune WAL of cluster %s: %w", clusterID, err)
+			return fmt.Errorf("prune WAL of cluster %s: %w", src.ClusterID, err)
 		}
 	}
 	return nil

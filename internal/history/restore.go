@@ -27,7 +27,7 @@ type Restored struct {
 // moment beside it. It takes the same time whatever the size of the data. ErrOutside and ErrBroken say that it cannot be done; on error a volume
 // may be left.
 func (h *History) Restore(ctx context.Context, src Source, at time.Time, volume string) (Restored, error) {
-	defer h.lock(src.ClusterID)()
+	defer h.lock(src.HistoryID)()
 	at = at.Truncate(time.Microsecond)
 	r, err := h.restore(ctx, src, at, volume)
 	if err != nil {
@@ -111,7 +111,7 @@ func (h *History) fill(src Source, p plan, dir string) (int, error) {
 // segment leaves each place only after it is in the one before, so a second round finds what moved during the first.
 func (h *History) copySegment(src Source, s segment, dir string) error {
 	volume := h.volumePath(src)
-	places := []string{h.walDir(src.ClusterID), engine.ArchiveDir(volume), engine.WALDir(volume), engine.ArchiveDir(volume)}
+	places := []string{h.walDir(src.HistoryID), engine.ArchiveDir(volume), engine.WALDir(volume), engine.ArchiveDir(volume)}
 	dst := filepath.Join(dir, s.name())
 	for _, place := range places {
 		err := reflink(filepath.Join(place, s.name()), dst)

@@ -9,10 +9,10 @@ import (
 )
 
 // Forget deletes the whole history of a cluster, records and files. It can be interrupted anywhere and repeated.
-func (h *History) Forget(ctx context.Context, clusterID string) error {
-	defer h.lock(clusterID)()
-	h.forget(clusterID)
-	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+func (h *History) Forget(ctx context.Context, src Source) error {
+	defer h.lock(src.HistoryID)()
+	h.forget(src.HistoryID)
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil {
 		return err
 	}
@@ -21,18 +21,18 @@ func (h *History) Forget(ctx context.Context, clusterID string) error {
 			return err
 		}
 	}
-	if err := h.deletePoints(ctx, clusterID, nil); err != nil {
-		return fmt.Errorf("forget history of cluster %s: %w", clusterID, err)
+	if err := h.deletePoints(ctx, src.HistoryID, nil); err != nil {
+		return fmt.Errorf("forget history of cluster %s: %w", src.ClusterID, err)
 	}
-	if err := os.RemoveAll(h.dir(clusterID)); err != nil {
-		return fmt.Errorf("forget history of cluster %s: %w", clusterID, err)
+	if err := os.RemoveAll(h.dir(src.HistoryID)); err != nil {
+		return fmt.Errorf("forget history of cluster %s: %w", src.ClusterID, err)
 	}
 	return nil
 }
 
-// Sweep deletes what a killed process left: histories of clusters that are not in live, and snapshots that were never
-// recorded. It must run before anything else uses the history.
-func (h *History) Sweep(ctx context.Context, live map[string]bool) error {
+// Sweep deletes what a killed process left: histories that are not in live, and snapshots that were never recorded. live has the cluster of
+// each history. It must run before anything else uses the histories.
+func (h *History) Sweep(ctx context.Context, live map[string]string) error {
 	entries, err := os.ReadDir(filepath.Join(h.cfg.Pool.Path(), root))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -41,10 +41,11 @@ func (h *History) Sweep(ctx context.Context, live map[string]bool) error {
 		return fmt.Errorf("sweep history: %w", err)
 	}
 	for _, e := range entries {
-		if !live[e.Name()] {
-			err = h.Forget(ctx, e.Name())
+		src := Source{HistoryID: e.Name(), ClusterID: live[e.Name()]}
+		if src.ClusterID == "" {
+			err = h.Forget(ctx, src)
 		} else {
-			err = h.sweepPoints(ctx, e.Name())
+			err = h.sweepPoints(ctx, src)
 		}
 		if err != nil {
 			return err
@@ -53,9 +54,9 @@ func (h *History) Sweep(ctx context.Context, live map[string]bool) error {
 	return nil
 }
 
-func (h *History) sweepPoints(ctx context.Context, clusterID string) error {
-	defer h.lock(clusterID)()
-	points, err := h.cfg.Records.RestorePoints(ctx, clusterID)
+func (h *History) sweepPoints(ctx context.Context, src Source) error {
+	defer h.lock(src.HistoryID)()
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil {
 		return err
 	}
@@ -63,20 +64,20 @@ func (h *History) sweepPoints(ctx context.Context, clusterID string) error {
 	for _, p := range points {
 		recorded[p.Volume] = true
 	}
-	if err := h.deletePoints(ctx, clusterID, recorded); err != nil {
-		return fmt.Errorf("sweep history of cluster %s: %w", clusterID, err)
+	if err := h.deletePoints(ctx, src.HistoryID, recorded); err != nil {
+		return fmt.Errorf("sweep history of cluster %s: %w", src.ClusterID, err)
 	}
 	return nil
 }
 
-// deletePoints deletes a cluster's snapshots but those to keep.
-func (h *History) deletePoints(ctx context.Context, clusterID string, keep map[string]bool) error {
-	names, err := h.cfg.Pool.List(pointsDir(clusterID))
+// deletePoints deletes a history's snapshots but those to keep.
+func (h *History) deletePoints(ctx context.Context, historyID string, keep map[string]bool) error {
+	names, err := h.cfg.Pool.List(pointsDir(historyID))
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		volume := pointsDir(clusterID) + "/" + name
+		volume := pointsDir(historyID) + "/" + name
 		if keep[volume] {
 			continue
 		}

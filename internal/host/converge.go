@@ -34,13 +34,13 @@ func (h *Host) converge(ctx context.Context) error {
 // nothing: it is undone before its status says so, but for a kill in between.
 func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) error {
 	nodes := map[string]bool{ControlNode: true}
-	ids := make(map[string]bool)
+	histories := make(map[string]string)
 	for _, c := range clusters {
 		if c.Status == store.StatusFailed {
 			continue
 		}
 		nodes[c.Node.ID] = true
-		ids[c.ID] = true
+		histories[c.HistoryID] = c.ID
 	}
 	containers, err := h.cfg.Runtime.List(ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) erro
 			return err
 		}
 	}
-	return h.cfg.History.Sweep(ctx, ids)
+	return h.cfg.History.Sweep(ctx, histories)
 }
 
 // removeOldGolden removes the golden volumes of earlier engines and configurations. Clusters that were made from them do not need them.

@@ -56,7 +56,7 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 		},
 		"node":    h.node(c).Kill,
 		"volume":  func(ctx context.Context) error { return h.cfg.Pool.Delete(ctx, volumeOf(c)) },
-		"history": func(ctx context.Context) error { return h.cfg.History.Forget(ctx, c.ID) },
+		"history": func(ctx context.Context) error { return h.cfg.History.Forget(ctx, h.source(c, h.node(c))) },
 		"files":   func(context.Context) error { return h.removeFiles(c) },
 		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },
 	}

@@ -212,6 +212,7 @@ func (h *Host) logPath(c store.Cluster) string {
 func (h *Host) source(c store.Cluster, n *engine.Node) history.Source {
 	return history.Source{
 		ClusterID: c.ID,
+		HistoryID: c.HistoryID,
 		Volume:    volumeOf(c),
 		Connect: history.Connector(func(ctx context.Context) (*pgx.Conn, error) {
 			return n.Connect(ctx, engine.RoleSuperuser)

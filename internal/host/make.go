@@ -203,7 +203,7 @@ func (m *making) clear(ctx context.Context) error {
 	if err := m.cfg.Pool.Delete(ctx, volumeOf(m.cluster)); err != nil {
 		return err
 	}
-	return m.cfg.History.Forget(ctx, m.cluster.ID)
+	return m.cfg.History.Forget(ctx, m.source(m.cluster, m.node))
 }
 
 func (m *making) makeVolume(ctx context.Context) error {

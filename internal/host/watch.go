@@ -130,7 +130,7 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 		err := h.advanceHistory(ctx, c, n)
 		if err == nil && time.Since(pruned) > pruneInterval {
 			pruned = time.Now()
-			err = errors.Join(h.cfg.History.Prune(ctx, c.ID), trimLog(h.logPath(c)))
+			err = errors.Join(h.cfg.History.Prune(ctx, h.source(c, n)), trimLog(h.logPath(c)))
 		}
 		// One line a failure, not two a second.
 		if err != nil && !failing && ctx.Err() == nil {

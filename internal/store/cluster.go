@@ -42,7 +42,9 @@ type Cluster struct {
 	// DoadminVerifier is the SCRAM-SHA-256 verifier that the host gives to doadmin; never a password.
 	DoadminVerifier string
 	Node            Node
-	SettingsJSON    []byte // a JSON object; a fork has its source's
+	// HistoryID names the history of the data that the node has; it moves with the node.
+	HistoryID    string
+	SettingsJSON []byte // a JSON object; a fork has its source's
 	// TrustedSources are who may connect; none means everybody. A fork for which they are nil has its source's.
 	TrustedSources []TrustedSource
 
