@@ -62,10 +62,47 @@ func (s *server) listProjects(r *http.Request) (response, error) {
 }
 
 func (s *server) getProject(r *http.Request) (response, error) {
-	if id := r.PathValue("project"); id != projectID && id != defaultProject {
-		return response{}, &statusError{http.StatusNotFound, "there is no project with that id; the only one is " + projectID}
+	if err := knownProject(r); err != nil {
+		return response{}, err
 	}
 	return ok(map[string]any{"project": theProject()})
+}
+
+func knownProject(r *http.Request) error {
+	if id := r.PathValue("project"); id != projectID && id != defaultProject {
+		return &statusError{http.StatusNotFound, "there is no project with that id; the only one is " + projectID}
+	}
+	return nil
+}
+
+// projectResource is what DigitalOcean shows of anything that is in a project.
+type projectResource struct {
+	URN        string `json:"urn"`
+	AssignedAt string `json:"assigned_at"`
+	Links      struct {
+		Self string `json:"self"`
+	} `json:"links"`
+	Status string `json:"status"`
+}
+
+func (s *server) listProjectResources(r *http.Request) (response, error) {
+	if err := knownProject(r); err != nil {
+		return response{}, err
+	}
+	page, err := pageOf(r.URL.Query())
+	if err != nil {
+		return response{}, err
+	}
+	clusters, total, err := s.fleet.List(r.Context(), page)
+	if err != nil {
+		return response{}, err
+	}
+	resources := make([]projectResource, len(clusters))
+	for i, c := range clusters {
+		resources[i] = projectResource{URN: "do:dbaas:" + c.ID, AssignedAt: seconds(c.CreatedAt), Status: "ok"}
+		resources[i].Links.Self = baseURL(r) + "/v2/databases/" + c.ID
+	}
+	return ok(map[string]any{"resources": resources, "links": links(r, page, total), "meta": map[string]int{"total": total}})
 }
 
 type region struct {

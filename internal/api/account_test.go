@@ -21,6 +21,9 @@ func TestGodoTagsAndFindsClustersByTheirTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	tag, _, err := client.Tags.Get(t.Context(), "blue")
+	if tag == nil || tag.Resources.Droplets == nil || tag.Resources.Images == nil || tag.Resources.Volumes == nil || tag.Resources.VolumeSnapshots == nil {
+		t.Errorf("resources of the tag are %+v; doctl and Terraform read the count of each kind", tag)
+	}
 	if err != nil || tag.Resources.Count != 1 || tag.Resources.Databases.Count != 1 || tag.Resources.Databases.LastTaggedURI != b.url+"/v2/databases/"+db.ID {
 		t.Errorf("tag %+v, %v", tag, err)
 	}
@@ -47,6 +50,42 @@ func TestGodoTagsAndFindsClustersByTheirTags(t *testing.T) {
 	wantGodoError(t, err, http.StatusUnprocessableEntity, "resource_type must be database: Tine has no other resources")
 	_, _, err = client.Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "a b"})
 	wantGodoError(t, err, http.StatusUnprocessableEntity, `name must have 1 to 255 letters, digits, colons, hyphens and underscores each; "a b" has " "`)
+}
+
+func TestGodoFindsClustersInTheProject(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client := b.godo(t, b.secret)
+	db := b.online(t, "prod")
+	for _, project := range []string{db.ProjectID, "default"} {
+		list, response, err := client.Projects.ListResources(t.Context(), project, nil)
+		if err != nil || len(list) != 1 || response.Meta.Total != 1 {
+			t.Fatalf("resources of %s: %+v, %v", project, list, err)
+		}
+		if r := list[0]; r.URN != db.URN() || r.Status != "ok" || r.AssignedAt != "2026-08-10T12:00:00Z" || r.Links.Self != b.url+"/v2/databases/"+db.ID {
+			t.Errorf("resource %+v", r)
+		}
+	}
+	_, _, err := client.Projects.ListResources(t.Context(), "other", nil)
+	wantGodoError(t, err, http.StatusNotFound, "there is no project with that id; the only one is "+db.ProjectID)
+}
+
+func TestGodoIsRefusedWhatOnlyOtherEnginesHave(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client := b.godo(t, b.secret).Databases
+	db := b.online(t, "prod")
+	const refusal = "operation is not supported for this cluster type"
+	_, _, err := client.ListPools(t.Context(), db.ID, nil)
+	wantGodoError(t, err, http.StatusUnprocessableEntity, refusal)
+	_, _, err = client.CreateReplica(t.Context(), db.ID, &godo.DatabaseCreateReplicaRequest{Name: "copy"})
+	wantGodoError(t, err, http.StatusUnprocessableEntity, refusal)
+	_, err = client.SetSQLMode(t.Context(), db.ID, "ANSI")
+	wantGodoError(t, err, http.StatusUnprocessableEntity, refusal)
+	for _, feature := range []string{"pools", "replicas", "topics", "schema-registry", "indexes", "sql_mode", "eviction_policy", "online-migration"} {
+		b.do(t, http.MethodGet, "/v2/databases/"+db.ID+"/"+feature, "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity", refusal)
+	}
+	b.do(t, http.MethodGet, "/v2/databases/none/pools", "").wantError(t, http.StatusNotFound, "not_found", `there is no cluster with the id "none"`)
 }
 
 func TestGodoSeesWhatClustersCost(t *testing.T) {

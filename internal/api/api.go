@@ -86,7 +86,7 @@ func (s *server) routes() *http.ServeMux {
 
 // groups are all paths that there are, but for /metrics.
 func (s *server) groups() []map[string]map[string]endpoint {
-	return []map[string]map[string]endpoint{s.databaseRoutes(), s.dataRoutes(), s.accountRoutes(), s.ownRoutes()}
+	return []map[string]map[string]endpoint{s.databaseRoutes(), s.dataRoutes(), s.engineRoutes(), s.accountRoutes(), s.ownRoutes()}
 }
 
 // databaseRoutes are those of clusters.
@@ -172,11 +172,12 @@ func (s *server) dataRoutes() map[string]map[string]endpoint {
 func (s *server) accountRoutes() map[string]map[string]endpoint {
 	const tag, customer = "/v2/tags/{tag}", "/v2/customers/my"
 	return map[string]map[string]endpoint{
-		"/v2/account":            {http.MethodGet: {store.ScopeAccountRead, s.getAccount}},
-		"/v2/projects":           {http.MethodGet: {store.ScopeProjectRead, s.listProjects}},
-		"/v2/projects/{project}": {http.MethodGet: {store.ScopeProjectRead, s.getProject}},
-		"/v2/regions":            {http.MethodGet: {store.ScopeRegionsRead, s.listRegions}},
-		"/v2/sizes":              {http.MethodGet: {store.ScopeSizesRead, s.listSizes}},
+		"/v2/account":                      {http.MethodGet: {store.ScopeAccountRead, s.getAccount}},
+		"/v2/projects":                     {http.MethodGet: {store.ScopeProjectRead, s.listProjects}},
+		"/v2/projects/{project}":           {http.MethodGet: {store.ScopeProjectRead, s.getProject}},
+		"/v2/projects/{project}/resources": {http.MethodGet: {store.ScopeProjectRead, s.listProjectResources}},
+		"/v2/regions":                      {http.MethodGet: {store.ScopeRegionsRead, s.listRegions}},
+		"/v2/sizes":                        {http.MethodGet: {store.ScopeSizesRead, s.listSizes}},
 		"/v2/tags": {
 			http.MethodGet:  {store.ScopeTagRead, s.listTags},
 			http.MethodPost: {store.ScopeTagCreate, s.createTag},

@@ -12,9 +12,15 @@ type tag struct {
 	Resources tagResources `json:"resources"`
 }
 
+// tagResources has every kind that DigitalOcean has, though there are only databases: doctl and Terraform read the count of
+// Droplets without a look whether it is there.
 type tagResources struct {
 	tagged
-	Databases tagged `json:"databases"`
+	Databases       tagged `json:"databases"`
+	Droplets        tagged `json:"droplets"`
+	Images          tagged `json:"images"`
+	Volumes         tagged `json:"volumes"`
+	VolumeSnapshots tagged `json:"volume_snapshots"`
 }
 
 type tagged struct {
