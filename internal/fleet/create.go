@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"tine/internal/store"
+	"tine/internal/users"
 )
 
 // CreateRequest asks for a cluster. With a Source it is a fork, and whatever is empty is as in the source.
@@ -121,7 +122,7 @@ func (f *Fleet) equip(c *store.Cluster) (password string, err error) {
 	if err != nil {
 		return "", err
 	}
-	c.DoadminVerifier, err = newVerifier(f.cfg.Random, password)
+	c.DoadminVerifier, err = users.NewVerifier(f.cfg.Random, password)
 	return password, err
 }
 

@@ -34,7 +34,7 @@ func TestCreateReturnsACompleteCluster(t *testing.T) {
 	if len(created.Password) < 24 || created.Users[0].Password != created.Password {
 		t.Errorf("password %q, users %+v", created.Password, created.Users)
 	}
-	if strings.Contains(c.DoadminVerifier, created.Password) || !strings.HasPrefix(c.DoadminVerifier, "SCRAM-SHA-256$4096:") {
+	if strings.Contains(c.DoadminVerifier, created.Password) || !strings.HasPrefix(c.DoadminVerifier, "SCRAM-SHA-256$15000:") {
 		t.Errorf("verifier is %q", c.DoadminVerifier)
 	}
 	if later := b.fleet.Connection(c, ""); strings.Contains(later.URI, ":@") || later.Password != "" {

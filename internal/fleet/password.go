@@ -1,18 +1,13 @@
 package fleet
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
-
-	"github.com/xdg-go/scram"
 )
 
 const (
 	passwordLength  = 24 // of 62 characters each: 142 bits
 	passwordLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	scramIterations = 4096 // PostgreSQL's default
-	saltLength      = 16
 )
 
 // newPassword makes a password that needs no escaping in a URI.
@@ -34,23 +29,4 @@ func newPassword(random io.Reader) (string, error) {
 			}
 		}
 	}
-}
-
-// newVerifier is what PostgreSQL needs to check a password with SCRAM-SHA-256, in the form ALTER ROLE takes. The password cannot be
-// computed from it.
-func newVerifier(random io.Reader, password string) (string, error) {
-	salt := make([]byte, saltLength)
-	if _, err := io.ReadFull(random, salt); err != nil {
-		return "", fmt.Errorf("make salt: %w", err)
-	}
-	client, err := scram.SHA256.NewClient(AdminUser, password, "")
-	if err != nil {
-		return "", fmt.Errorf("make verifier: %w", err)
-	}
-	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
-	if err != nil {
-		return "", fmt.Errorf("make verifier: %w", err)
-	}
-	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt), encode(keys.StoredKey), encode(keys.ServerKey)), nil
 }
