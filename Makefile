@@ -40,6 +40,10 @@ test: engine ## Run the linters and every test, and leave nothing behind
 race: engine ## As test, with the race detector, which needs gcc and several times as long
 	@scripts/test.sh -race
 
+.PHONY: race-api
+race-api: engine ## 200 requests at once, with the race detector in the test and in tine up
+	@go test -race -count=1 -v -run '^TestManyRequestsAtOnce$$' ./e2e
+
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...

@@ -128,7 +128,7 @@ func (t *Tine) DataDir() string { return t.dataDir() }
 // PoolDir is where the instance's pool is mounted while it runs.
 func (t *Tine) PoolDir() string { return filepath.Join(t.dataDir(), "pool") }
 
-// build builds the binary once a process.
+// build builds the binary once a process, with the race detector if this process has it.
 var build = sync.OnceValues(func() (string, error) {
 	if binary := os.Getenv("TINE_BINARY"); binary != "" {
 		return binary, nil
@@ -138,7 +138,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("find module: %w", err)
 	}
 	binary := filepath.Join(os.TempDir(), fmt.Sprintf("tine-e2e-%d", os.Getpid()))
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/tine")
+	cmd := exec.Command("go", append(append([]string{"build"}, raceFlags()...), "-o", binary, "./cmd/tine")...)
 	cmd.Dir = strings.TrimSpace(string(top))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build tine: %w\n%s", err, out)
@@ -290,7 +290,7 @@ func (t *Tine) Stop(ctx context.Context) error {
 }
 
 // Destroy ends everything and removes it: it starts Tine once more to have it stop its nodes and unmount its pool, as an
-// operator would. It fails if anything is left.
+// operator would. It fails if anything is left, or if the race detector has found anything.
 func (t *Tine) Destroy(ctx context.Context) error {
 	if err := t.Kill(ctx); err != nil {
 		return err
@@ -310,8 +310,14 @@ func (t *Tine) Destroy(ctx context.Context) error {
 	if bytes.Contains(mounts, []byte(t.Dir)) {
 		return fmt.Errorf("something is still mounted below %s", t.Dir)
 	}
+	if _, race, found := strings.Cut(t.LogText(), "WARNING: DATA RACE"); found {
+		return errors.Join(fmt.Errorf("data race in tine up: %s", race[:min(len(race), longestRace)]), os.RemoveAll(t.Dir))
+	}
 	return os.RemoveAll(t.Dir)
 }
+
+// longestRace is enough of a report to see who raced with whom.
+const longestRace = 8 << 10
 
 type lockedWriter struct {
 	mu *sync.Mutex

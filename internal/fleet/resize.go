@@ -22,10 +22,10 @@ type ResizeRequest struct {
 // Resize begins to change a cluster's plan and storage, and returns before it is done. Storage never shrinks, nor does a node: to
 // have less, a cluster is forked into a smaller plan.
 func (f *Fleet) Resize(ctx context.Context, id string, r ResizeRequest) error {
-	c, err := f.online(ctx, id)
-	if err != nil {
-		return err
-	}
+	return f.decide(ctx, id, func(c store.Cluster) error { return f.resize(ctx, c, r) })
+}
+
+func (f *Fleet) resize(ctx context.Context, c store.Cluster, r ResizeRequest) error {
 	to := c
 	to.Size, to.NumNodes, to.StorageMiB = r.Size, r.NumNodes, r.StorageMiB
 	plan, known := f.cfg.Catalog.Plan(r.Size)
@@ -55,10 +55,10 @@ func (f *Fleet) checkGrowth(c, to store.Cluster, plan catalog.Plan) error {
 
 // Migrate begins to move a cluster to another region, and returns before it is done.
 func (f *Fleet) Migrate(ctx context.Context, id, region string) error {
-	c, err := f.online(ctx, id)
-	if err != nil {
-		return err
-	}
+	return f.decide(ctx, id, func(c store.Cluster) error { return f.migrate(ctx, c, region) })
+}
+
+func (f *Fleet) migrate(ctx context.Context, c store.Cluster, region string) error {
 	to := c
 	to.Region = region
 	if err := f.checkAttributes(&to); err != nil {
@@ -74,17 +74,17 @@ func (f *Fleet) reconfigure(ctx context.Context, c, to store.Cluster) error {
 	if to.Size == c.Size && to.NumNodes == c.NumNodes && to.StorageMiB == c.StorageMiB && to.Region == c.Region {
 		return nil // it is so already
 	}
-	return f.changed(c, f.cfg.Store.Reconfigure(ctx, c.ID, store.Configuration{
+	return f.changed(c, f.cfg.Store.Reconfigure(ctx, c, store.Configuration{
 		Region: to.Region, Size: to.Size, NumNodes: to.NumNodes, StorageMiB: to.StorageMiB, Charge: f.charge(to, 0),
 	}))
 }
 
 // Upgrade changes the version of MongoDB that a cluster presents, to a later one. Clients are disconnected and connect again.
 func (f *Fleet) Upgrade(ctx context.Context, id, version string) error {
-	c, err := f.online(ctx, id)
-	if err != nil {
-		return err
-	}
+	return f.decide(ctx, id, func(c store.Cluster) error { return f.upgrade(ctx, c, version) })
+}
+
+func (f *Fleet) upgrade(ctx context.Context, c store.Cluster, version string) error {
 	to := c
 	to.Version = majorVersion(version)
 	if to.Version == "" {
@@ -98,7 +98,7 @@ func (f *Fleet) Upgrade(ctx context.Context, id, version string) error {
 	if after <= before {
 		return invalid("version", "must be later than %s, which the cluster has; got %s", c.Version, quote(version))
 	}
-	return f.changed(c, f.cfg.Store.SetVersion(ctx, id, to.Version))
+	return f.changed(c, f.cfg.Store.SetVersion(ctx, c, to.Version))
 }
 
 // InstallUpdate begins to start a cluster's node again, on the engine that is installed now, and returns before it is done.
@@ -195,11 +195,30 @@ func (f *Fleet) GrowStorage(ctx context.Context) error {
 		to := c
 		to.StorageMiB = min(f.onStep(plan, c.StorageMiB+int64(c.Autoscale.IncrementGiB)*mibPerGiB), plan.MaxStorageMiB)
 		var refused *Error
-		if err := f.reconfigure(ctx, c, to); err != nil && !errors.As(err, &refused) {
+		if err := f.reconfigure(ctx, c, to); err != nil && !errors.As(err, &refused) && !errors.Is(err, store.ErrChanged) {
 			failed = errors.Join(failed, err)
 		}
 	}
 	return failed
+}
+
+// decisions is how often a change is decided anew because somebody else has changed the cluster since it was looked at.
+const decisions = 5
+
+// decide looks at an online cluster and has change decide about it, again if the cluster is not what it was when that is written: a decision about what
+// is no longer so would undo what another request was promised.
+func (f *Fleet) decide(ctx context.Context, id string, change func(store.Cluster) error) error {
+	var c store.Cluster
+	for range decisions {
+		var err error
+		if c, err = f.online(ctx, id); err != nil {
+			return err
+		}
+		if err = change(c); !errors.Is(err, store.ErrChanged) {
+			return err
+		}
+	}
+	return &Error{Kind: NotReady, Message: fmt.Sprintf("the cluster %s is being changed by others again and again; try it once more", quote(c.Name))}
 }
 
 // online returns a cluster that can be changed now.

@@ -18,8 +18,11 @@ type Configuration struct {
 
 // Reconfigure changes an online cluster's configuration and queues the job that carries it out. Until that is done the cluster's status is
 // resizing, or migrating if its region changes; it is served meanwhile. ErrNotOnline if it is in any other state, ErrNotFound if there is none.
-func (s *Store) Reconfigure(ctx context.Context, id string, to Configuration) error {
-	return s.changeOnline(ctx, id, func(tx pgx.Tx, c Cluster) error {
+//
+// before is the cluster that the configuration was decided for: ErrChanged if somebody has changed it since, or the decision would undo that.
+func (s *Store) Reconfigure(ctx context.Context, before Cluster, to Configuration) error {
+	return s.changeAsSeen(ctx, before, func(tx pgx.Tx, c Cluster) error {
+		id := c.ID
 		status, event := StatusResizing, resizeEvent(c, to)
 		if to.Region != c.Region {
 			status = StatusMigrating
@@ -80,9 +83,9 @@ func (s *Store) QueueMaintenance(ctx context.Context, id string) error {
 	})
 }
 
-// SetVersion changes an online cluster's version and queues the job that puts it in force. Errors as with Reconfigure.
-func (s *Store) SetVersion(ctx context.Context, id, version string) error {
-	return s.changeOnline(ctx, id, func(tx pgx.Tx, c Cluster) error {
+// SetVersion changes an online cluster's version and queues the job that puts it in force. before and errors as with Reconfigure.
+func (s *Store) SetVersion(ctx context.Context, before Cluster, version string) error {
+	return s.changeAsSeen(ctx, before, func(tx pgx.Tx, c Cluster) error {
 		message := fmt.Sprintf("The cluster was upgraded from version %s to %s.", c.Version, version)
 		return s.changeSettings(ctx, tx, c, message, "version = $2", version)
 	})
@@ -162,6 +165,17 @@ func (s *Store) changeSettings(ctx context.Context, tx pgx.Tx, c Cluster, messag
 		return err
 	}
 	return s.queue(ctx, tx, c.Host, job)
+}
+
+// changeAsSeen changes an online cluster that still is what the caller has seen.
+func (s *Store) changeAsSeen(ctx context.Context, before Cluster, change func(pgx.Tx, Cluster) error) error {
+	return s.changeOnline(ctx, before.ID, func(tx pgx.Tx, c Cluster) error {
+		if c.Version != before.Version || c.Region != before.Region || c.Size != before.Size || c.NumNodes != before.NumNodes ||
+			c.StorageMiB != before.StorageMiB {
+			return ErrChanged
+		}
+		return change(tx, c)
+	})
 }
 
 func (s *Store) changeOnline(ctx context.Context, id string, change func(pgx.Tx, Cluster) error) error {

@@ -21,6 +21,8 @@ var (
 	ErrTooMany = errors.New("too many")
 	// ErrNotOnline says that a cluster cannot be changed in its present state.
 	ErrNotOnline = errors.New("cluster is not online")
+	// ErrChanged says that a cluster is no longer what a change of it was decided for.
+	ErrChanged = errors.New("cluster was changed meanwhile")
 	// ErrUnauthorized says that no token has that secret.
 	ErrUnauthorized = errors.New("unknown token")
 )

@@ -108,3 +108,39 @@ func TestSettingsAreRead(t *testing.T) {
 		}
 	}
 }
+
+// A change that was decided for what a cluster was must not undo what somebody else changed since.
+func TestChangesAreRefusedThatWereDecidedForAnotherState(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c := newCluster(1)
+	c.Version = "6"
+	seen := mustOnline(t, s, c)
+	more := store.Configuration{Region: seen.Region, Size: seen.Size, NumNodes: 1, StorageMiB: seen.StorageMiB + 10240}
+	if err := s.Reconfigure(t.Context(), seen, more); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.FinishReconfiguration(t.Context(), seen.ID, seen.Size); err != nil {
+		t.Fatal(err)
+	}
+	before := counts(t, s)
+	less := more
+	less.StorageMiB = seen.StorageMiB
+	less.Size = "db-s-1vcpu-2gb"
+	if err := s.Reconfigure(t.Context(), seen, less); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("a resize that was decided before another one: %v, want ErrChanged", err)
+	}
+	now := must(s.Cluster(t.Context(), seen.ID))(t)
+	if now.StorageMiB != more.StorageMiB || now.Size != seen.Size || counts(t, s) != before {
+		t.Errorf("the refused change left %+v", now)
+	}
+	if err := s.SetVersion(t.Context(), now, "8"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetVersion(t.Context(), now, "7"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("an upgrade that was decided before another one: %v, want ErrChanged", err)
+	}
+	if now = must(s.Cluster(t.Context(), seen.ID))(t); now.Version != "8" {
+		t.Errorf("the version is %s", now.Version)
+	}
+}

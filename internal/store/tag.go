@@ -72,6 +72,9 @@ func (s *Store) DeleteTag(ctx context.Context, name string) error {
 		if tag.RowsAffected() == 0 {
 			return ErrNotFound
 		}
+		if err := lockClusters(ctx, tx, "tags @> ARRAY[$1::text]", name); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, "UPDATE tine.clusters SET tags = array_remove(tags, $1) WHERE tags @> ARRAY[$1::text]", name)
 		return err
 	})
@@ -109,6 +112,9 @@ func (s *Store) changeTags(ctx context.Context, name string, ids []string, sql s
 		} else if err != nil {
 			return err
 		}
+		if err := lockClusters(ctx, tx, "id = ANY($1)", ids); err != nil {
+			return err
+		}
 		changed, err := tx.Exec(ctx, sql, name, ids)
 		if err != nil {
 			return err
@@ -122,6 +128,12 @@ func (s *Store) changeTags(ctx context.Context, name string, ids []string, sql s
 		return fmt.Errorf("change tag %s: %w", name, err)
 	}
 	return nil
+}
+
+// lockClusters locks several clusters in the one order in which everybody does: two transactions that each had one would wait for the other's.
+func lockClusters(ctx context.Context, tx pgx.Tx, where string, arg any) error {
+	_, err := tx.Exec(ctx, "SELECT FROM tine.clusters WHERE "+where+" ORDER BY id FOR UPDATE", arg)
+	return err
 }
 
 // rememberTags makes the tags of a new cluster exist.

@@ -2,7 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -54,5 +57,40 @@ func TestTagsAreGivenToAllClustersOrNone(t *testing.T) {
 	}
 	if list := must(s.Tags(t.Context()))(t); len(list) != 1 || list[0] != (store.Tag{Name: "red", Clusters: 1, Latest: first.ID}) {
 		t.Errorf("tags %+v", list)
+	}
+}
+
+// Requests that tag the same clusters must not wait for each other in a circle.
+func TestTagsOfManyRequestsAtOnceAreAllKept(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	const clusters, tags, rounds = 12, 8, 6
+	ids := make([]string, clusters)
+	for n := range ids {
+		c := newCluster(n)
+		c.Tags = nil
+		ids[n] = mustCreate(t, s, c).ID
+	}
+	var running sync.WaitGroup
+	for n := range tags {
+		kept, dropped := fmt.Sprintf("kept-%d", n), fmt.Sprintf("dropped-%d", n)
+		running.Go(func() {
+			for round := range rounds {
+				mine := slices.Clone(ids)
+				rand.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+				err := errors.Join(s.CreateTag(t.Context(), kept), s.CreateTag(t.Context(), dropped),
+					s.TagClusters(t.Context(), kept, mine), s.TagClusters(t.Context(), dropped, mine),
+					s.UntagClusters(t.Context(), kept, mine[:round]), s.TagClusters(t.Context(), kept, mine), s.DeleteTag(t.Context(), dropped))
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	for _, id := range ids {
+		if got := must(s.Cluster(t.Context(), id))(t).Tags; len(got) != tags {
+			t.Errorf("cluster has the tags %v", got)
+		}
 	}
 }
