@@ -139,6 +139,12 @@ func (f *Fleet) StartMeters(ctx context.Context) error {
 	return nil
 }
 
+// StoragePrice is what that much storage would cost a month, beyond what plans include.
+func (f *Fleet) StoragePrice(bytes int64) catalog.Money {
+	const gib, dollar = 1 << 30, 1_000_000
+	return catalog.Money(float64(bytes) / gib * f.cfg.Catalog.StoragePriceGiB * dollar)
+}
+
 // charge is what the meter is told of a new cluster.
 func (f *Fleet) charge(c store.Cluster, sharedBytes int64) store.Charge {
 	price, _ := f.cfg.Catalog.Monthly(c.Size, c.NumNodes, c.StorageMiB)

@@ -40,9 +40,14 @@ type User struct {
 
 // Connection returns how to reach a cluster as its admin. Without a password its URI has none either.
 func (f *Fleet) Connection(c store.Cluster, password string) Connection {
-	user := url.User(AdminUser)
+	return f.UserConnection(c, AdminUser, password)
+}
+
+// UserConnection returns how to reach a cluster as one of its users.
+func (f *Fleet) UserConnection(c store.Cluster, name, password string) Connection {
+	user := url.User(name)
 	if password != "" {
-		user = url.UserPassword(AdminUser, password)
+		user = url.UserPassword(name, password)
 	}
 	query := url.Values{"authSource": {authDatabase}, "replicaSet": {c.Name}}
 	if f.cfg.TLS {
@@ -56,7 +61,7 @@ func (f *Fleet) Connection(c store.Cluster, password string) Connection {
 	}
 	return Connection{
 		Protocol: uri.Scheme, URI: uri.String(), Database: authDatabase,
-		Host: f.cfg.GatewayHost, Port: c.Port, User: AdminUser, Password: password,
+		Host: f.cfg.GatewayHost, Port: c.Port, User: name, Password: password,
 		SSL: f.cfg.TLS,
 	}
 }

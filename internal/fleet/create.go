@@ -68,6 +68,14 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 	return Created{Cluster: c, Connection: f.Connection(c, password), Users: users, Password: password}, nil
 }
 
+// Check returns the cluster that the request would make, without making it, or the *Error that refuses it.
+func (f *Fleet) Check(ctx context.Context, r CreateRequest) (store.Cluster, error) {
+	if r.ReceivedAt.IsZero() {
+		r.ReceivedAt = f.cfg.Clock()
+	}
+	return f.check(ctx, r)
+}
+
 // check turns a request that can be carried out into the cluster that it asks for.
 func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, error) {
 	if err := checkServiceNames(r.ServiceNames); err != nil {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,6 +41,28 @@ func (f *Fleet) History(ctx context.Context, id string) (History, error) {
 		return History{}, err
 	}
 	return History{Window: f.window(points, f.cfg.Clock()), RestorePoints: points}, nil
+}
+
+// Window returns the moments at which a cluster can be forked. It is empty while the cluster has no restore point.
+func (f *Fleet) Window(ctx context.Context, id string) (Window, error) {
+	oldest, err := f.cfg.Store.OldestRestorePoint(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Window{}, nil
+	}
+	if err != nil {
+		return Window{}, err
+	}
+	return f.window([]store.RestorePoint{oldest}, f.cfg.Clock()), nil
+}
+
+// Forks returns the clusters that were made from that one and are there, by name.
+func (f *Fleet) Forks(ctx context.Context, id string) ([]store.Cluster, error) {
+	return f.cfg.Store.Forks(ctx, id)
+}
+
+// StorageInUse returns how many bytes the data of these clusters took when they were measured last; those that never were are left out.
+func (f *Fleet) StorageInUse(ctx context.Context, ids []string) (map[string]int64, error) {
+	return f.cfg.Store.StorageInUse(ctx, ids)
 }
 
 // Backups returns a cluster's restore points, oldest first. It refuses (NotReady) while there are none.

@@ -23,8 +23,8 @@ type LogSink struct {
 	APIKey         string
 }
 
-// datadogSites are where Datadog takes logs, in its own words.
-func datadogSites() []string {
+// DatadogSites are where Datadog takes logs, in its own words.
+func DatadogSites() []string {
 	return []string{
 		"datadoghq.com", "us3.datadoghq.com", "us5.datadoghq.com", "datadoghq.eu", "ap1.datadoghq.com", "ap2.datadoghq.com", "ddog-gov.com",
 	}
@@ -141,7 +141,7 @@ func checkNewSink(sink LogSink) error {
 }
 
 func checkDatadog(sink LogSink) error {
-	if sites := datadogSites(); !slices.Contains(sites, store.LogSink{Site: sink.Site}.DatadogSite()) {
+	if sites := DatadogSites(); !slices.Contains(sites, store.LogSink{Site: sink.Site}.DatadogSite()) {
 		return oneOf("config.site", sink.Site, sites)
 	}
 	if !apiKeyForm.MatchString(sink.APIKey) {

@@ -1,49 +1,35 @@
 package panel
 
 import (
-	"net"
-	"net/http"
-
-	"github.com/google/uuid"
+	"net/url"
+	"strconv"
 
 	"tine/internal/store"
 )
 
-// serve serves a request; one that may change something is in the audit log.
-func (p *panel) serve(v visit, next handler) (answer, error) {
-	r := v.request
-	if r.Method != http.MethodPost || r.Pattern == "POST /" || r.Pattern == "POST /logout" {
-		return next(v)
-	}
-	remote, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		remote = r.RemoteAddr
-	}
-	end, err := p.fleet.Record(r.Context(), store.AuditRecord{
-		TokenID: v.token.ID, TokenName: v.token.Name, Remote: remote, RequestID: uuid.NewString(),
-		Action: "panel: " + r.Pattern, Path: r.URL.EscapedPath(), ClusterID: v.id(),
-	})
+// auditPerPage is how many changes a page of the audit log has.
+const auditPerPage = 50
+
+type auditView struct {
+	Records []store.AuditRecord // newest first
+	Cluster string              // id of the cluster that all of them are about; empty: of all
+	Older   string              // path of the next page; empty: there is none
+}
+
+func (p *panel) listAudit(v visit) (answer, error) {
+	query := v.request.URL.Query()
+	page := store.AuditPage{ClusterID: query.Get("cluster"), Size: auditPerPage + 1}
+	page.Before, _ = strconv.ParseInt(query.Get("before"), 10, 64)
+	page.Before = max(page.Before, 0)
+	records, err := p.fleet.Audit(v.context(), page)
 	if err != nil {
 		return answer{}, err
 	}
-	a, failure := next(v)
-	if err := end(outcomeOf(a, failure)); err != nil {
-		p.log.ErrorContext(r.Context(), "outcome is missing in the audit log", "path", r.URL.Path, "error", err)
+	view := auditView{Records: records, Cluster: page.ClusterID}
+	if len(records) > auditPerPage {
+		view.Records = records[:auditPerPage]
+		last := view.Records[auditPerPage-1].ID
+		view.Older = "/audit?" + url.Values{"cluster": {view.Cluster}, "before": {strconv.FormatInt(last, 10)}}.Encode()
 	}
-	return a, failure
-}
-
-func outcomeOf(a answer, failure error) store.AuditOutcome {
-	if failure != nil {
-		status, title, message := explain(failure)
-		return store.AuditOutcome{Status: status, Message: title + ": " + message}
-	}
-	outcome := store.AuditOutcome{Status: a.status, ClusterID: a.made}
-	switch {
-	case a.location != "":
-		outcome.Status = http.StatusSeeOther
-	case a.status == 0:
-		outcome.Status = http.StatusOK
-	}
-	return outcome
+	return answer{page: "audit", title: "Audit log", data: view}, nil
 }

@@ -26,27 +26,54 @@ func TestTheListShowsEachCluster(t *testing.T) {
 	w := b.loggedIn(t, store.ScopeWrite)
 	w.post(t, "/databases/"+source.ID+"/fork", "name", "copy", "state", "latest", "size", "db-s-1vcpu-1gb", "storage", "20").want(t, http.StatusCreated)
 	list := w.get(t, "/databases")
-	list.want(t, http.StatusOK, "backend", "online", "$15.00", "15 GiB", "nyc1", "2026-08-10 12:00", // then the fork
-		"copy", "forking", "20 GiB", "$16.05", `<a href="/databases/`+source.ID+`">backend</a></td>`)
+	list.want(t, http.StatusOK, "backend", "online", "$15.00", "1.5 GiB of 15 GiB", "nyc1", // then the fork
+		"copy", "forking", "20 GiB", "$16.05", "fork of backend", "2 clusters · $31.05 a month")
 	list.wantWithout(t, refresh)
 }
 
 func TestTheListHasPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for i := range 101 {
+	for i := range 51 {
 		b.create(t, fmt.Sprintf("cluster-%03d", i))
-		b.clock.Advance(time.Second)
 	}
 	w := b.loggedIn(t, store.ScopeRead)
 	first := w.get(t, "/databases")
-	first.want(t, http.StatusOK, "cluster-099", "/databases?page=2", "101 clusters")
-	first.wantWithout(t, "cluster-100", "page=0")
+	first.want(t, http.StatusOK, "cluster-049", "/databases?page=2&q=&tag=", "51 clusters")
+	first.wantWithout(t, "cluster-050", "page=0")
 	second := w.get(t, "/databases?page=2")
-	second.want(t, http.StatusOK, "cluster-100", "/databases?page=1")
-	second.wantWithout(t, "cluster-099", "page=3")
+	second.want(t, http.StatusOK, "cluster-050", "/databases?page=1")
+	second.wantWithout(t, "cluster-049", "page=3")
 	w.get(t, "/databases?page=3").want(t, http.StatusOK, "nothing on this page")
 	w.get(t, "/databases?page=-1").want(t, http.StatusOK, "cluster-000")
+}
+
+func TestTheListIsATreeThatCanBeSearched(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.loggedIn(t, store.ScopeWrite)
+	b.create(t, "zebra")
+	source := b.online(t, "backend")
+	w.post(t, "/databases/"+source.ID+"/fork", "name", "a-copy", "state", "latest", "size", source.Size).want(t, http.StatusCreated)
+	if err := b.fleet.ChangeTags(t.Context(), b.tag(t, "prod", source)); err != nil {
+		t.Fatal(err)
+	}
+	all := w.get(t, "/databases").body
+	// The fork comes after its source, below it, and before what is no relative.
+	order := regexp.MustCompile(`(?s)depth-0">.*>backend<.*depth-1">.*>a-copy<.*depth-0">.*>zebra<`)
+	if !order.MatchString(all) {
+		t.Errorf("the list is no tree:\n%s", all)
+	}
+	found := w.get(t, "/databases?q=COPY")
+	found.want(t, http.StatusOK, ">a-copy<", `depth-0">`, "1 cluster of 3")
+	found.wantWithout(t, ">backend<", ">zebra<")
+	tagged := w.get(t, "/databases?tag=prod")
+	tagged.want(t, http.StatusOK, ">backend<", `value="prod" selected`)
+	tagged.wantWithout(t, ">zebra<")
+	w.get(t, "/databases?q=nothing").want(t, http.StatusOK, "No cluster matches")
+	part := w.do(t, http.MethodGet, "/databases?q=zebra", "", "HX-Request", "true", "HX-Target", "clusters")
+	part.want(t, http.StatusOK, ">zebra<")
+	part.wantWithout(t, "<html", ">backend<")
 }
 
 func TestOnlyThePageOfAClusterInTheMakingRefreshesItself(t *testing.T) {
@@ -79,11 +106,12 @@ func TestAClustersPageHasItsConnectionHistoryAndEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.online(t, "backend")
-	a := b.loggedIn(t, store.ScopeWrite).get(t, "/databases/"+c.ID)
-	a.want(t, http.StatusOK,
+	w := b.loggedIn(t, store.ScopeWrite)
+	w.get(t, "/databases/"+c.ID).want(t, http.StatusOK,
 		fmt.Sprintf("mongodb://doadmin@tine.example.com:%d/admin?authSource=admin&replicaSet=backend", c.Port),
-		"from 2026-08-10 11:00:00.250 UTC to now", "1.5 GiB", "/fork?at=2026-08-10%2011%3a00%3a00.250000",
-		"The cluster is being created.", "Fork database cluster", "Destroy")
+		"from 2026-08-10 11:00:00.250 UTC to now", "1.5 GiB of 15 GiB", "The cluster is being created.", "Fork database cluster", "Destroy")
+	w.get(t, "/databases/"+c.ID+"/history").want(t, http.StatusOK, "/fork?at=2026-08-10%2011%3a00%3a00.250000", "1.5 GiB", "Write activity", "Restore point")
+	w.get(t, "/databases/"+c.ID+"/events").want(t, http.StatusOK, "The cluster is being created.")
 }
 
 func TestDestroyWantsTheNameTyped(t *testing.T) {

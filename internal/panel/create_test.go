@@ -11,7 +11,7 @@ func TestCreateMakesWhatWasChosen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	w := b.loggedIn(t, store.ScopeWrite)
-	w.get(t, "/databases/new").want(t, http.StatusOK, `value="8" selected`, `value="nyc1" selected`, `value="db-s-1vcpu-1gb" selected`, "$15.00", "($0.02232 an hour)")
+	w.get(t, "/databases/new").want(t, http.StatusOK, `value="8" selected`, `value="nyc1" selected`, `value="db-s-1vcpu-1gb" checked`, "$15.00", "($0.02232 an hour)")
 	w.post(t, "/databases/new", "name", "shop", "size", "db-s-2vcpu-4gb", "region", "nyc1", "version", "7", "storage", "70").want(t, http.StatusCreated, "shop")
 	c := b.named(t, "shop")
 	if c.Size != "db-s-2vcpu-4gb" || c.Version != "7" || c.Region != "nyc1" || c.StorageMiB != 70<<10 || c.NumNodes != 1 || c.Status != store.StatusCreating {
@@ -62,12 +62,21 @@ func TestThePriceIsUpdatedWithoutMakingAnything(t *testing.T) {
 	b := setup(t)
 	source := b.online(t, "backend")
 	w := b.loggedIn(t, store.ScopeWrite)
-	for _, path := range []string{"/databases/new", "/databases/" + source.ID + "/fork"} {
+	for _, path := range []string{"/databases/new/preview", "/databases/" + source.ID + "/fork/preview"} {
+		form := []string{"name", "xyz", "size", "db-s-1vcpu-2gb", "storage", "40", "state", "latest", "region", "nyc1", "version", "8"}
 		b.wantUntouched(t, func() {
-			w.post(t, path, "action", "price", "name", "x", "size", "db-s-1vcpu-2gb", "storage", "40", "state", "latest").
-				want(t, http.StatusOK, "$32.10", "a month", `value="x"`)
-			w.post(t, path, "action", "price", "size", "db-s-1vcpu-2gb", "storage", "x").want(t, http.StatusUnprocessableEntity, "Storage must be a number")
+			page := w.post(t, path, form...)
+			page.want(t, http.StatusOK, "$32.10", "a month", `value="xyz"`, "<html")
+			part := w.part(t, path, "summary", form...)
+			part.want(t, http.StatusOK, `id="summary"`, "$32.10", `data-problem=""`)
+			part.wantWithout(t, "<html", "xyz")
+			w.part(t, path, "summary", append(form, "storage", "x")...).want(t, http.StatusOK, `data-field="storage"`, "Storage must be a number")
+			w.part(t, path, "summary", append(form, "name", "Not_a_name")...).want(t, http.StatusOK, `data-field="name"`, "The name must be 3 to 63")
 		})
+	}
+	log, err := b.fleet.Audit(t.Context(), store.AuditPage{Size: 10})
+	if err != nil || len(log) != 0 {
+		t.Errorf("what changes nothing is in the audit log: %+v, %v", log, err)
 	}
 }
 

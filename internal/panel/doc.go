@@ -1,4 +1,4 @@
-// Package panel is the control panel: pages that a browser shows, rendered here, with no script and nothing from any other host.
+// Package panel is the control panel: pages that are rendered here, with htmx and a small script for what moves, and nothing from any other host.
 //
 // # Protocol
 //

@@ -47,3 +47,9 @@ func isNotFound(err error) bool {
 	var refused *fleet.Error
 	return errors.As(err, &refused) && refused.Kind == fleet.NotFound
 }
+
+// isRefusal says whether it is what somebody asked for that is wrong, and no failure.
+func isRefusal(err error) bool {
+	var refused *fleet.Error
+	return errors.As(err, &refused)
+}

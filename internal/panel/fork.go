@@ -1,7 +1,10 @@
 package panel
 
 import (
+	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,11 +19,21 @@ const (
 )
 
 type forkView struct {
-	Form    form
-	Source  store.Cluster
-	Window  fleet.Window
-	Choices choices
-	Price   price
+	Form     form
+	Source   store.Cluster
+	Window   fleet.Window
+	Choices  choices
+	Summary  summary
+	Loaded   time.Time // what "latest" means
+	Timeline *timeline
+}
+
+// summary is what the button will do, and what that costs.
+type summary struct {
+	Price    price
+	Estimate *fleet.Estimate // nil: it is not known
+	// Checked says that nothing is wrong with the form as it is.
+	Checked bool
 }
 
 func (p *panel) askFork(v visit) (answer, error) {
@@ -33,14 +46,42 @@ func (p *panel) askFork(v visit) (answer, error) {
 		return answer{}, err
 	}
 	f := form{values: url.Values{
-		"state": {stateLatest}, "size": {source.Size}, "name": {name},
-		"at": {milli(v.received)}, // a moment that can be chosen, to be edited
+		"state": {stateLatest}, "size": {source.Size}, "name": {name}, "nodes": {strconv.Itoa(source.NumNodes)}, "region": {source.Region},
+		"loaded": {micro(v.received)},
+		"at":     {milli(v.received)}, // a moment that can be chosen, to be edited
 	}}
-	if at := v.request.URL.Query().Get("at"); at != "" {
+	query := v.request.URL.Query()
+	for _, name := range []string{"view_from", "view_to"} {
+		f.values.Set(name, query.Get(name))
+	}
+	if at := query.Get("at"); at != "" {
 		f.values.Set("state", statePoint)
 		f.values.Set("at", at)
 	}
 	return p.forkPage(v, f, source)
+}
+
+// previewFork shows the form again as it would be answered, and makes nothing: all of the page, or the part that a script asks for.
+func (p *panel) previewFork(v visit) (answer, error) {
+	source, err := p.fleet.Get(v.context(), v.id())
+	if err != nil {
+		return answer{}, err
+	}
+	f := sentForm(v.request)
+	if pick := f.Value("pick"); pick != "" {
+		f.values.Set("state", statePoint)
+		f.values.Set("at", pick)
+	}
+	if f.Value("action") == "refresh" {
+		f.values.Set("loaded", micro(v.received))
+	}
+	a, err := p.forkPage(v, f, source)
+	switch v.part() {
+	case "summary", "timeline":
+		a.part = v.part()
+	}
+	a.status = 0 // it was asked what is wrong: saying so is no failure
+	return a, err
 }
 
 func (p *panel) forkPage(v visit, f form, source store.Cluster) (answer, error) {
@@ -48,13 +89,78 @@ func (p *panel) forkPage(v visit, f form, source store.Cluster) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	storage, _ := f.storage()
-	if storage == 0 {
-		storage = source.StorageMiB
+	view := forkView{Form: f, Source: source, Window: h.Window, Choices: p.choices(f)}
+	if view.Choices.Groups, err = p.forkPlans(v, f, source); err != nil {
+		return answer{}, err
 	}
-	return answer{status: f.status(), page: "fork", title: "Fork " + source.Name, data: forkView{
-		Form: f, Source: source, Window: h.Window, Choices: p.choices(f), Price: p.priceOf(f.Value("size"), source.NumNodes, storage),
-	}}, nil
+	if err := p.foresee(v, &view); err != nil {
+		return answer{}, err
+	}
+	view.Loaded = view.Window.To
+	if at, ok := parseMoment(f.Value("loaded")); ok {
+		view.Loaded = at
+	}
+	if view.HasHistory() && v.part() != "summary" {
+		if err := p.drawTimeline(v, &view, h); err != nil {
+			return answer{}, err
+		}
+	}
+	return answer{status: view.Form.status(), page: "fork", title: "Fork " + source.Name, data: view}, nil
+}
+
+// drawTimeline draws the part of the history that the form says, with its handle.
+func (p *panel) drawTimeline(v visit, view *forkView, h fleet.History) error {
+	s := stretchFrom(view.Form.values, h.Window)
+	at, _ := parseMoment(view.Form.Value("at"))
+	if action, ok := strings.CutPrefix(view.Form.Value("action"), "zoom-"); ok {
+		s = s.moved(action, at, h.Window)
+	}
+	t, err := p.timeline(v, view.Source, h, s)
+	t.At = at
+	view.Timeline = &t
+	return err
+}
+
+// foresee finds out what the form would lead to. What is already known to be wrong with it stays.
+func (p *panel) foresee(v visit, view *forkView) error {
+	request, f := forkRequest(view.Form, view.Source)
+	if view.Form.Problem == "" {
+		view.Form = f
+	}
+	storage := request.StorageMiB
+	if f.Problem == "" {
+		request.ReceivedAt = v.received
+		would, err := p.fleet.Check(v.context(), request)
+		if err == nil {
+			view.Summary.Checked, storage = true, would.StorageMiB
+		} else if f, err = f.refused(err); err != nil {
+			return err
+		} else if view.Form.Problem == "" && v.request.Method != http.MethodGet {
+			view.Form = f
+		}
+	}
+	if storage == 0 {
+		storage = view.Source.StorageMiB
+	}
+	view.Summary.Price = p.priceOf(view.Form.Value("size"), view.Source.NumNodes, storage)
+	return p.estimate(v, view, request)
+}
+
+// estimate asks how long the fork will take. That it cannot be told is no failure.
+func (p *panel) estimate(v visit, view *forkView, request fleet.CreateRequest) error {
+	if !view.Source.IsServed() || request.Source == nil {
+		return nil
+	}
+	var at time.Time
+	if request.Source.At != nil {
+		at = *request.Source.At
+	}
+	e, err := p.fleet.ForkEstimate(v.context(), view.Source.ID, at)
+	if isRefusal(err) {
+		return nil
+	}
+	view.Summary.Estimate = &e
+	return err
 }
 
 func (p *panel) fork(v visit) (answer, error) {
@@ -62,19 +168,14 @@ func (p *panel) fork(v visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f := sentForm(v.request)
-	if f.Value("action") == actionPrice {
-		_, f = f.storage()
-		return p.forkPage(v, f, source)
-	}
-	request, f := forkRequest(f, source)
+	request, f := forkRequest(sentForm(v.request), source)
 	if f.Problem != "" {
 		return p.forkPage(v, f, source)
 	}
 	request.ReceivedAt = v.received
 	created, err := p.fleet.Create(v.context(), request)
 	if err == nil {
-		return createdPage(created), nil
+		return createdPage(v, created), nil
 	}
 	if f, err = f.refused(err); err != nil {
 		return answer{}, err
@@ -87,6 +188,10 @@ func forkRequest(f form, source store.Cluster) (fleet.CreateRequest, form) {
 	from := &fleet.Source{ID: source.ID}
 	switch f.Value("state") {
 	case stateLatest:
+		// As of the moment that the page said.
+		if at, ok := parseMoment(f.Value("loaded")); ok {
+			from.At = &at
+		}
 	case statePoint:
 		at, read := f.moment()
 		if read.Problem != "" {
@@ -97,10 +202,20 @@ func forkRequest(f form, source store.Cluster) (fleet.CreateRequest, form) {
 		return fleet.CreateRequest{}, f.wrong("state", "Choose a state: the latest transaction, or a point in time.")
 	}
 	storage, f := f.storage()
-	return fleet.CreateRequest{
-		Name: strings.TrimSpace(f.Value("name")), Engine: engine, Size: f.Value("size"), StorageMiB: storage,
-		Source: from,
-	}, f
+	if f.Problem != "" {
+		return fleet.CreateRequest{}, f
+	}
+	request := fleet.CreateRequest{
+		Name: strings.TrimSpace(f.Value("name")), Engine: engine, Size: f.Value("size"), StorageMiB: storage, Region: f.Value("region"), Source: from,
+	}
+	request.NumNodes, _ = strconv.Atoi(f.Value("nodes"))
+	return request, f
+}
+
+// forkPlans are the plans that can hold the source's data; the others say why they cannot.
+func (p *panel) forkPlans(v visit, f form, source store.Cluster) ([]planGroup, error) {
+	offers, err := p.fleet.ForkPlans(v.context(), source.ID)
+	return groupPlans(offers, f.Value("size")), err
 }
 
 // freeName suggests a name for a fork.
@@ -127,6 +242,20 @@ func (v forkView) IsPoint() bool { return v.Form.Value("state") == statePoint }
 func (v forkView) HasHistory() bool { return !v.Window.Empty() }
 
 // Earliest is the beginning of the window, in whole milliseconds that are inside of it.
-func (v forkView) Earliest() time.Time {
-	return v.Window.From.Add(time.Millisecond - 1).Truncate(time.Millisecond)
+func (v forkView) Earliest() time.Time { return ceilMilli(v.Window.From) }
+
+// OneNode says whether clusters can have one node only.
+func (c choices) OneNode() bool { return len(c.counts) < 2 }
+
+// OneRegion says whether there is one region only.
+func (c choices) OneRegion() bool { return len(c.Regions) < 2 }
+
+// Standby lists the numbers of standby nodes that there could be.
+func (c choices) Standby() []choice {
+	labels := []string{"No standby nodes", "1 standby node", "2 standby nodes"}
+	list := make([]choice, len(labels))
+	for i, label := range labels {
+		list[i] = choice{Value: strconv.Itoa(i + 1), Label: label, Selected: i+1 == c.nodes, Unavailable: !slices.Contains(c.counts, i+1)}
+	}
+	return list
 }

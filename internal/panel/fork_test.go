@@ -16,8 +16,8 @@ func TestTheForkPageOffersTheSourcesHistory(t *testing.T) {
 	w := b.loggedIn(t, store.ScopeWrite)
 	path := "/databases/" + c.ID + "/fork"
 	page := w.get(t, path)
-	page.want(t, http.StatusOK, "Latest transaction", "Point in time", "from 2026-08-10 11:00:00.250 UTC to now, 2026-08-10 12:00:00.250 UTC",
-		`value="latest" checked`, `value="backend-fork-1200"`, `value="db-s-1vcpu-1gb" selected`, "$15.00")
+	page.want(t, http.StatusOK, "Latest transaction", "Point in time", "Any moment from 2026-08-10 11:00:00.250 UTC to 2026-08-10 12:00:00.250 UTC",
+		`value="latest" checked`, `value="backend-fork-1200"`, `value="db-s-1vcpu-1gb" checked`, "$15.00")
 	w.get(t, path+"?at=2026-08-10+11:30:00.5").want(t, http.StatusOK, `value="point" checked`, `value="2026-08-10 11:30:00.5"`)
 
 	b.create(t, "backend-fork-1200")
@@ -30,6 +30,23 @@ func TestTheSuggestedNameFits(t *testing.T) {
 	c := b.online(t, strings.Repeat("x", 63))
 	w := b.loggedIn(t, store.ScopeWrite)
 	w.get(t, "/databases/"+c.ID+"/fork").want(t, http.StatusOK, `value="`+strings.Repeat("x", 53)+`-fork-1200"`)
+}
+
+func TestTheLatestTransactionIsThatOfTheMomentThePageWasLoaded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := b.online(t, "backend")
+	w := b.loggedIn(t, store.ScopeWrite)
+	path := "/databases/" + source.ID + "/fork"
+	loaded := "2026-08-10 12:00:00.250000"
+	w.get(t, path).want(t, http.StatusOK, `name="loaded" value="`+loaded+`"`, "Everything written until 2026-08-10 12:00:00.250 UTC, when this page was loaded.")
+	b.clock.Advance(time.Minute)
+	w.post(t, path+"/preview", "action", "refresh", "loaded", loaded, "state", "latest", "name", "copy", "size", source.Size).
+		want(t, http.StatusOK, `name="loaded" value="2026-08-10 12:01:00.250000"`)
+	w.post(t, path, "loaded", loaded, "state", "latest", "name", "copy", "size", source.Size).want(t, http.StatusCreated, "as of 2026-08-10 12:00:00.250 UTC")
+	if c := b.named(t, "copy"); c.ForkAt == nil || !c.ForkAt.Equal(now) {
+		t.Errorf("forked at %v, want what the page said", c.ForkAt)
+	}
 }
 
 func TestForkAtTheLatestTransaction(t *testing.T) {
@@ -55,7 +72,7 @@ func TestForkAtAPointInTime(t *testing.T) {
 		"plain": "2026-08-10 11:30:00.123456", "rfc": "2026-08-10T11:30:00.123456Z", "offset": " 2026-08-10T13:30:00.123456+02:00 ", "utc": "2026-08-10 11:30:00.123456 UTC",
 	} {
 		w.post(t, "/databases/"+source.ID+"/fork", "state", "point", "at", at, "name", name, "size", source.Size).
-			want(t, http.StatusCreated, "as of", "2026-08-10 11:30:00.123 UTC")
+			want(t, http.StatusCreated, "as of 2026-08-10 11:30:00.123 UTC")
 		if c := b.named(t, name); c.ForkAt == nil || !c.ForkAt.Equal(time.Date(2026, 8, 10, 11, 30, 0, 123_456_000, time.UTC)) || c.StorageMiB != source.StorageMiB {
 			t.Errorf("%s: made %+v", name, c)
 		}

@@ -64,21 +64,33 @@ func inputOf(field string) string {
 		return "at"
 	case "storage_size_mib":
 		return "storage"
-	case "name", "size", "region", "version":
-		return field
-	default:
-		return ""
+	case "num_nodes":
+		return "nodes"
+	case "storage.threshold_percent":
+		return "threshold"
+	case "storage.increment_gib":
+		return "increment"
+	case "settings.mongo_user_settings.role":
+		return "role"
+	case "settings.mongo_user_settings.databases":
+		return "databases"
+	case "sink_name":
+		return "sink"
+	case "config.site":
+		return "site"
+	case "config.datadog_api_key":
+		return "key"
 	}
+	if strings.HasPrefix(field, "rules") {
+		return "sources"
+	}
+	return strings.TrimPrefix(field, "config.")
 }
 
 // inWords is a refusal with the label of the input in place of the API's name of the field, with which it begins.
 func inWords(e *fleet.Error) string {
-	labels := map[string]string{
-		"name": "The name", "size": "The plan", "region": "The region", "version": "The version", "storage_size_mib": "Storage",
-		"num_nodes": "The number of nodes", "backup_restore.database_name": "The source", "backup_restore.backup_created_at": "The point in time",
-	}
 	message := e.Message
-	if label, ok := labels[e.Field]; ok {
+	if label, ok := labelOf(e.Field); ok {
 		if rest, cut := strings.CutPrefix(message, e.Field+" "); cut {
 			message = label + " " + rest
 		}
@@ -90,6 +102,26 @@ func inWords(e *fleet.Error) string {
 		return "It was refused."
 	}
 	return strings.ToUpper(message[:1]) + message[1:] + "."
+}
+
+// labelOf is how our forms call a field of the API.
+func labelOf(field string) (string, bool) {
+	if _, rest, ok := strings.Cut(field, "]."); ok && strings.HasPrefix(field, "rules[") {
+		field = "rule." + rest
+	}
+	label, ok := map[string]string{
+		"name": "The name", "size": "The plan", "region": "The region", "version": "The version", "storage_size_mib": "Storage",
+		"num_nodes": "The number of nodes", "tags": "Tags", "backup_restore.database_name": "The source",
+		"backup_restore.backup_created_at": "The point in time",
+		"rules":                            "The trusted sources", "rule.value": "The trusted source", "rule.description": "The description",
+		"day": "The day", "hour": "The hour", "storage.threshold_percent": "The threshold", "storage.increment_gib": "The step",
+		"config.default_read_concern": "The read concern", "config.default_write_concern": "The write concern",
+		"config.transaction_lifetime_limit_seconds": "The lifetime of transactions", "config.slow_op_threshold_ms": "The threshold",
+		"config.verbosity": "The verbosity", "sink_name": "The name", "config.site": "The site", "config.datadog_api_key": "The API key",
+		"settings.mongo_user_settings.role": "The role", "settings.mongo_user_settings.databases": "The databases",
+		"scopes": "The scopes", "expires_at": "The end",
+	}[field]
+	return label, ok
 }
 
 // mebibytes are the numbers in a sentence about storage that stand alone, unlike those in names of plans.
@@ -128,14 +160,23 @@ func (f form) moment() (time.Time, form) {
 	if text == "" {
 		return time.Time{}, f.wrong("at", "The point in time is missing.")
 	}
-	plain := strings.Replace(strings.TrimSuffix(text, " UTC"), " ", "T", 1)
+	at, ok := parseMoment(text)
+	if !ok {
+		f = f.wrong("at", "The point in time must be a date and a time such as 2026-08-10 14:03:06.123; got %q.", shortened(text))
+	}
+	return at, f
+}
+
+// parseMoment reads a date and a time, in UTC unless they say otherwise.
+func parseMoment(text string) (time.Time, bool) {
+	plain := strings.Replace(strings.TrimSuffix(strings.TrimSpace(text), " UTC"), " ", "T", 1)
 	// Go reads fractions of seconds with each of these.
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04"} {
 		if at, err := time.Parse(layout, plain); err == nil {
-			return at.UTC(), f
+			return at.UTC(), true
 		}
 	}
-	return time.Time{}, f.wrong("at", "The point in time must be a date and a time such as 2026-08-10 14:03:06.123; got %q.", shortened(text))
+	return time.Time{}, false
 }
 
 func shortened(s string) string {
@@ -145,4 +186,29 @@ func shortened(s string) string {
 		return string(runes[:longest]) + "…"
 	}
 	return s
+}
+
+// fieldView is an input with its label, and what is wrong with what was typed.
+type fieldView struct {
+	Form              form
+	Name, Label, Hint string
+}
+
+func newField(f form, name, label, hint string) fieldView {
+	return fieldView{Form: f, Name: name, Label: label, Hint: hint}
+}
+
+// Value is what the input shows.
+func (f fieldView) Value() string { return f.Form.Value(f.Name) }
+
+// Wrong is what to say next to it.
+func (f fieldView) Wrong() string { return f.Form.Wrong(f.Name) }
+
+// whole reads a whole number; the form comes back with the problem if it is none.
+func (f form) whole(input, label string) (int64, form) {
+	n, err := strconv.ParseInt(strings.TrimSpace(f.Value(input)), 10, 64)
+	if err != nil {
+		return 0, f.wrong(input, "%s must be a whole number; got %q.", label, shortened(f.Value(input)))
+	}
+	return n, f
 }

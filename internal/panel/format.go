@@ -33,6 +33,8 @@ func dollars(amount float64) string { return fmt.Sprintf("$%.2f", amount) }
 
 // All times are shown, and typed, in UTC: the server cannot know where the browser is.
 
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 func milli(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }

@@ -1,6 +1,7 @@
 package panel_test
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"io"
@@ -15,11 +16,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tine/internal/catalog"
+	"tine/internal/engine"
 	"tine/internal/fleet"
 	"tine/internal/panel"
+	"tine/internal/secrets"
 	"tine/internal/store"
 	"tine/internal/store/storetest"
+	"tine/internal/testnode"
 )
 
 // now is when the tests begin; the clock moves only when a test says so.
@@ -62,6 +68,32 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+// nodeData is the data of all of a test's clusters: one node, which is started when somebody looks.
+type nodeData struct {
+	tb   testing.TB
+	once sync.Once
+	node *testnode.Node
+}
+
+// Use implements fleet.Data.
+func (d *nodeData) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) error) error {
+	d.once.Do(func() { d.node = testnode.Start(d.tb) })
+	cfg, err := pgx.ParseConfig("host=/run/tine user=tine_gateway sslmode=disable dbname=postgres")
+	if err != nil {
+		return err
+	}
+	cfg.DialFunc = engine.Dialer(d.node.SocketDir)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return do(conn)
+}
+
+// UsersChanged implements fleet.Data.
+func (d *nodeData) UsersChanged(string) {}
+
 // bundle is a panel with no host behind it: clusters stay as they are made.
 type bundle struct {
 	store  *store.Store
@@ -71,21 +103,25 @@ type bundle struct {
 	server *httptest.Server
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	return setupWith(t, httptest.NewServer)
 }
 
-func setupWith(t *testing.T, serve func(http.Handler) *httptest.Server) *bundle {
+func setupWith(t testing.TB, serve func(http.Handler) *httptest.Server) *bundle {
 	t.Helper()
 	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}}
 	c, err := catalog.Load("")
 	if err != nil {
 		t.Fatal(err)
 	}
+	box, err := secrets.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.fleet = fleet.New(fleet.Config{
-		Store: b.store, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
-		Ports: store.PortRange{First: 28000, Last: 29999},
+		Store: b.store, Data: &nodeData{tb: t}, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
+		Ports: store.PortRange{First: 28000, Last: 29999}, Secrets: box,
 	})
 	b.server = serve(panel.New(panel.Config{
 		Fleet: b.fleet, Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),
@@ -149,6 +185,17 @@ func (w *browser) post(t *testing.T, path string, fields ...string) answer {
 		form.Set(fields[i], fields[i+1])
 	}
 	return w.do(t, http.MethodPost, path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+}
+
+// part asks for a part of a page, as htmx does.
+func (w *browser) part(t *testing.T, path, part string, fields ...string) answer {
+	t.Helper()
+	form := url.Values{"csrf": {w.csrf}}
+	for i := 0; i < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return w.do(t, http.MethodPost, path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded",
+		"HX-Request", "true", "HX-Target", part)
 }
 
 var csrfInput = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
@@ -236,6 +283,15 @@ func (b *bundle) online(t *testing.T, name string) store.Cluster {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// tag makes a tag, and returns how it is given to the cluster.
+func (b *bundle) tag(t *testing.T, name string, c store.Cluster) fleet.Tagging {
+	t.Helper()
+	if _, err := b.fleet.CreateTag(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	return fleet.Tagging{Tag: name, Clusters: []string{c.ID}}
 }
 
 // rows says how much there is of everything that a form could make.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +29,12 @@ func (v visit) context() context.Context { return v.request.Context() }
 
 func (v visit) id() string { return v.request.PathValue("id") }
 
-// mayWrite says whether the visitor may change anything. The scopes are the API's.
-func (v visit) mayWrite() bool {
-	return v.token.Allows(store.ScopeDatabaseCreate) && v.token.Allows(store.ScopeDatabaseUpdate) && v.token.Allows(store.ScopeDatabaseDelete)
+// part is which part of a page the browser asks for; empty: a whole page.
+func (v visit) part() string {
+	if v.request.Header.Get("HX-Request") != "true" {
+		return ""
+	}
+	return v.request.Header.Get("HX-Target")
 }
 
 // answer is what a handler chose: a page, or another place to go to.
@@ -38,10 +43,15 @@ type answer struct {
 	forget   bool   // whether the browser shall forget its session
 	status   int    // 0: 200
 	page     string // name of the template
+	part     string // name of the template within the page, if no more than that was asked for
+	file     []byte // a file to keep, in place of a page
+	name     string // of the file
 	made     string // id of the cluster that was made
 	title    string
-	refresh  int // seconds after which the browser asks again; 0: it does not
-	data     any // what the template shows
+	done     string // what has just been done, in a sentence
+	reload   bool   // whether the browser shall load the page around the part again
+	refresh  int    // seconds after which the browser asks again; 0: it does not
+	data     any    // what the template shows
 }
 
 func redirect(location string) answer { return answer{location: location} }
@@ -51,26 +61,37 @@ func (v visit) access() string {
 	switch {
 	case v.token.Allows(store.ScopeAdmin):
 		return store.ScopeAdmin
-	case v.mayWrite():
+	case allowsAll(v.token, store.ScopeWrite):
 		return store.ScopeWrite
-	default:
+	case allowsAll(v.token, store.ScopeRead):
 		return store.ScopeRead
+	default:
+		return "limited"
 	}
+}
+
+func allowsAll(t store.Token, scopes string) bool {
+	return !slices.ContainsFunc(store.Expand(scopes), func(scope string) bool { return !t.Allows(scope) })
 }
 
 type handler func(visit) (answer, error)
 
-// writing wraps what a token with the scope read may not do.
-func writing(next handler) handler {
-	return func(v visit) (answer, error) {
-		if !v.mayWrite() {
-			return answer{}, &refusal{
-				http.StatusForbidden, "Your token may not do this",
-				"Changing anything needs a token with the scope write; yours has " + strings.Join(v.token.Scopes, ", ") + ".",
-			}
+// route is what answers one method of one path.
+type route struct {
+	scope string // that the token needs, the one that the API asks for; empty: any token will do
+	serve handler
+	quiet bool // a form that changes nothing is not in the audit log
+}
+
+// admitted serves those whose token has the scope.
+func (r route) admitted(v visit) (answer, error) {
+	if r.scope != "" && !v.token.Allows(r.scope) {
+		return answer{}, &refusal{
+			http.StatusForbidden, "Your token may not do this",
+			"It needs a token with the scope " + r.scope + "; yours has " + strings.Join(v.token.Scopes, ", ") + ".",
 		}
-		return next(v)
 	}
+	return r.serve(v)
 }
 
 // note is what is known about a request for its line in the log.
@@ -107,7 +128,7 @@ func (p *panel) observe(next http.Handler) http.Handler {
 }
 
 func setSecurityHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	// Not no-referrer: with that, browsers send forms with the origin null, which no server can tell from a stranger's.
@@ -131,7 +152,7 @@ func (r *statusRecorder) WriteHeader(status int) {
 }
 
 // loggedIn serves those who have a session, and sends the others to the log-in.
-func (p *panel) loggedIn(serve handler) http.Handler {
+func (p *panel) loggedIn(to route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		received := p.clock()
 		if err := p.readForm(w, r); err != nil {
@@ -155,12 +176,13 @@ func (p *panel) loggedIn(serve handler) http.Handler {
 		}
 		noteOf(r).token = token.Name
 		v := visit{request: r, session: s, token: token, received: received}
-		f := frame{Visitor: token.Name, Scope: v.access(), CSRF: s.csrf, MayWrite: v.mayWrite()}
+		f := frame{Visitor: token.Name, Scope: v.access(), CSRF: s.csrf, Path: r.URL.Path, token: token}
 		if r.Method == http.MethodPost && !sameText(r.PostForm.Get("csrf"), s.csrf) {
 			p.fail(w, r, f, staleForm())
 			return
 		}
-		a, err := p.serve(v, serve)
+		a, err := p.serve(v, to)
+		a.done = doneInWords(r.URL.Query().Get("done"))
 		if a.forget {
 			setCookie(w, r, sessionCookie, "")
 		}
@@ -184,9 +206,16 @@ func (p *panel) answer(w http.ResponseWriter, r *http.Request, f frame, a answer
 	switch {
 	case err != nil:
 		p.fail(w, r, f, err)
+	case a.file != nil:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.name}))
+		_, _ = w.Write(a.file)
 	case a.location != "":
 		http.Redirect(w, r, a.location, http.StatusSeeOther)
 	default:
+		if a.reload {
+			w.Header().Set("HX-Refresh", "true")
+		}
 		p.show(w, r, f, a)
 	}
 }
@@ -216,6 +245,12 @@ func staleForm() error {
 // toLogIn remembers where someone wanted to go. What was to be changed must be asked for again.
 func (p *panel) toLogIn(w http.ResponseWriter, r *http.Request) {
 	location := logInPath
+	if r.Header.Get("HX-Request") == "true" {
+		// A part of a page cannot be the log-in: the browser is to load that as a page.
+		w.Header().Set("HX-Redirect", location)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	if here := r.URL.Path; r.Method == http.MethodGet && mayFollow(here) {
 		location += "?" + url.Values{"next": {here}}.Encode()
 	}

@@ -25,6 +25,7 @@ type Cluster struct {
 	StorageMiB int64
 	Status     string
 	Failure    string // one sentence while the status is failed, else empty
+	Phase      string // the last step of the making that is complete, in the host's words; empty: none
 	Tags       []string
 	CreatedAt  time.Time
 	// RequestedAt is when the request for the cluster arrived: what "latest" means for a fork.

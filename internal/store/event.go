@@ -19,6 +19,7 @@ const (
 	EventClusterDelete    = "cluster_delete"    // destruction asked for
 	EventClusterDestroyed = "cluster_destroyed" // destruction complete
 	EventMaintenance      = "cluster_maintenance_perform"
+	EventDrop             = "drop" // of a collection or a database, by a client
 	EventNodeRestart      = "node_restart"
 	EventResumed          = "operation_resumed" // an interrupted job goes on after a restart of its host
 )
