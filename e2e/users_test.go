@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +49,42 @@ func TestUsersOfTheAPI(t *testing.T) {
 	}
 	if users, _, err := databases.ListUsers(t.Context(), fork.ID, nil); err != nil || len(users) != 2 {
 		t.Errorf("users of the fork %+v, %v", users, err)
+	}
+}
+
+// Users and databases that other clients make are shown with their cluster.
+func TestClusterShowsWhatIsInIt(t *testing.T) {
+	t.Parallel()
+	cluster := makeCluster(t, shared, harness.CreateRequest(newName("shown")))
+	client := connect(t, cluster)
+	insert(t, client.Database("shop").Collection("c"), 1)
+	createUser := bson.D{
+		{Key: "createUser", Value: "ada"},
+		{Key: "pwd", Value: "a long password"},
+		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "shop"}}}},
+	}
+	if err := client.Database("admin").RunCommand(t.Context(), createUser).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var got *godo.Database
+	shown := eventually(t, func() bool {
+		var err error
+		if got, _, err = shared.API.Databases.Get(t.Context(), cluster.ID); err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Users) == 2 && slices.Contains(got.DBNames, "shop")
+	})
+	if !shown || got.Users[0].Name != "doadmin" || got.Users[1].Name != "ada" || got.Users[1].Settings == nil {
+		t.Errorf("users %+v, databases %v", got.Users, got.DBNames)
+	}
+	fork, _, err := shared.API.Databases.Create(t.Context(), harness.ForkRequest(cluster.Name, newName("fork"), time.Time{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(fork.Users) != 2 || fork.Users[0].Password == "" || !slices.Contains(fork.DBNames, "shop") {
+		t.Errorf("the answer that promises the fork has the users %+v and the databases %v", fork.Users, fork.DBNames)
+	}
+	if err := errors.Join(shared.WaitOnline(t.Context(), fork.ID), shared.Remove(t.Context(), fork.ID)); err != nil {
+		t.Error(err)
 	}
 }

@@ -51,7 +51,7 @@ func (s *server) createDatabase(r *http.Request) (response, error) {
 	}
 	infoOf(r).made = created.Cluster.ID
 	return response{http.StatusCreated, map[string]any{
-		"database": s.encodeDatabase(r, created.Cluster, created.Connection, created.Users),
+		"database": s.encodeDatabase(r, created.Cluster, created.Connection, created.Contents),
 	}}, nil
 }
 
@@ -89,7 +89,7 @@ func (s *server) getDatabase(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return ok(map[string]any{"database": s.encodeKnown(r, c)})
+	return ok(map[string]any{"database": s.encodeKnown(r, c, s.fleet.Contents(r.Context(), c))})
 }
 
 func (s *server) deleteDatabase(r *http.Request) (response, error) {
@@ -110,7 +110,7 @@ func (s *server) listDatabases(r *http.Request) (response, error) {
 	}
 	databases := make([]database, len(list))
 	for i, c := range list {
-		databases[i] = s.encodeKnown(r, c)
+		databases[i] = s.encodeKnown(r, c, s.fleet.KnownContents(c)) // as far as it is known: 200 nodes are not asked for a list
 	}
 	return ok(map[string]any{
 		"databases": databases,

@@ -88,12 +88,12 @@ type doSettings struct {
 }
 
 // encodeKnown is a cluster whose password was shown long ago.
-func (s *server) encodeKnown(r *http.Request, c store.Cluster) database {
-	return s.encodeDatabase(r, c, s.fleet.Connection(c, ""), s.fleet.Users(c))
+func (s *server) encodeKnown(r *http.Request, c store.Cluster, contents fleet.Contents) database {
+	return s.encodeDatabase(r, c, s.fleet.Connection(c, ""), contents)
 }
 
 // encodeDatabase leaves credentials out that the request's token may not see.
-func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Connection, users []fleet.User) database {
+func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Connection, contents fleet.Contents) database {
 	credentials := infoOf(r).token.Allows(store.ScopeViewCredentials)
 	if !credentials {
 		conn.Password, conn.URI = "", ""
@@ -103,15 +103,15 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 	d := database{
 		ID: c.ID, Name: c.Name, Engine: c.Engine, Version: c.Version, SemanticVersion: version.Semantic, NumNodes: c.NumNodes,
 		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c),
-		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: s.fleet.Databases(c),
-		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(users)),
+		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: contents.Databases,
+		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(contents.Users)),
 		Maintenance: maintenanceWindow{Day: c.Maintenance.Day, Hour: c.Maintenance.Hour, Description: []string{}},
 		ProjectID:   projectOf(c), Rules: encodeRules(c), EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: encodeDOSettings(c),
 	}
 	d.StorageAutoscale = encodeAutoscale(c)
 	d.Autoscale.Storage = d.StorageAutoscale
-	for i, u := range users {
+	for i, u := range contents.Users {
 		d.Users[i] = encodeUser(r, u)
 	}
 	return d

@@ -77,22 +77,23 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// nodeData is the data of all of a test's clusters: one node, which is started when somebody looks.
+// nodeData is the data of all of a test's clusters: one node, which is down until the test starts it.
 type nodeData struct {
-	tb      testing.TB
-	once    sync.Once
-	node    *testnode.Node
+	node    atomic.Pointer[testnode.Node]
 	changed atomic.Int64 // how often a gateway was told that users have changed
 }
 
 // Use implements fleet.Data.
 func (d *nodeData) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) error) error {
-	d.once.Do(func() { d.node = testnode.Start(d.tb) })
+	node := d.node.Load()
+	if node == nil {
+		return errors.New("the node is down")
+	}
 	cfg, err := pgx.ParseConfig("host=/run/tine user=tine_gateway sslmode=disable dbname=postgres")
 	if err != nil {
 		return err
 	}
-	cfg.DialFunc = engine.Dialer(d.node.SocketDir)
+	cfg.DialFunc = engine.Dialer(node.SocketDir)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (d *nodeData) UsersChanged(string) { d.changed.Add(1) }
 
 func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	t.Helper()
-	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}, data: &nodeData{tb: t}}
+	b := &bundle{store: storetest.Open(t), clock: &clock{now: now}, log: &logBuffer{}, data: &nodeData{}}
 	c, err := catalog.Load("")
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +131,14 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	t.Cleanup(server.Close)
 	b.url = server.URL
 	b.secret = b.token(t, store.ScopeWrite)
+	return b
+}
+
+// setupWithNode is a server whose clusters have data.
+func setupWithNode(t testing.TB) *bundle {
+	t.Helper()
+	b := setup(t)
+	b.data.node.Store(testnode.Start(t))
 	return b
 }
 

@@ -1,18 +1,23 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
+	"github.com/jackc/pgx/v5"
 
+	"tine/internal/engine"
 	"tine/internal/store"
+	"tine/internal/users"
 )
 
 func TestGodoMakesChangesAndDeletesUsers(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupWithNode(t)
 	databases := b.godo(t, b.secret).Databases
 	id := b.online(t, "prod").ID
 	settings := &godo.DatabaseUserSettings{MongoUserSettings: &godo.MongoUserSettings{Databases: []string{"shop", "logs"}, Role: "readOnly"}}
@@ -53,7 +58,7 @@ func TestGodoMakesChangesAndDeletesUsers(t *testing.T) {
 
 func TestUsersAreRefusedInWords(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupWithNode(t)
 	id := b.online(t, "prod").ID
 	users := "/v2/databases/" + id + "/users"
 	for _, tt := range []struct {
@@ -103,7 +108,7 @@ func TestUsersAreRefusedInWords(t *testing.T) {
 
 func TestGodoMakesAndDeletesDatabases(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupWithNode(t)
 	databases := b.godo(t, b.secret).Databases
 	id := b.online(t, "prod").ID
 	if db, response, err := databases.CreateDB(t.Context(), id, &godo.DatabaseCreateDBRequest{Name: "shop"}); err != nil ||
@@ -128,4 +133,80 @@ func TestGodoMakesAndDeletesDatabases(t *testing.T) {
 	}
 	_, _, err = databases.GetDB(t.Context(), id, "shop")
 	wantGodoError(t, err, http.StatusNotFound, `there is no database "shop"`)
+}
+
+// What is in a cluster is shown with it, as it is now, without passwords.
+func TestDatabaseShowsItsUsersAndDatabases(t *testing.T) {
+	t.Parallel()
+	b := setupWithNode(t)
+	databases := b.godo(t, b.secret).Databases
+	id := b.online(t, "prod").ID
+	want := func(when string, got *godo.Database, users, dbs []string) {
+		t.Helper()
+		var names []string
+		for _, u := range got.Users {
+			names = append(names, u.Name)
+			if u.Password != "" && u.Name != "doadmin" {
+				t.Errorf("%s: the password of %s is shown", when, u.Name)
+			}
+		}
+		if !slices.Equal(names, users) || !slices.Equal(got.DBNames, dbs) {
+			t.Errorf("%s: users %v, databases %v; want %v, %v", when, names, got.DBNames, users, dbs)
+		}
+	}
+	get := func() *godo.Database {
+		t.Helper()
+		got, _, err := databases.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	want("at first", get(), []string{"doadmin"}, []string{"defaultdb"})
+	settings := &godo.DatabaseUserSettings{MongoUserSettings: &godo.MongoUserSettings{Databases: []string{"shop"}, Role: "readOnly"}}
+	if _, _, err := databases.CreateUser(t.Context(), id, &godo.DatabaseCreateUserRequest{Name: "ada", Settings: settings}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := databases.CreateDB(t.Context(), id, &godo.DatabaseCreateDBRequest{Name: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	got := get()
+	want("after changes", got, []string{"doadmin", "ada"}, []string{"defaultdb", "shop"})
+	if got.Users[1].Settings == nil || got.Users[1].Settings.MongoUserSettings.Role != "readOnly" {
+		t.Errorf("user with settings %+v", got.Users[1].Settings)
+	}
+	b.clock.Advance(time.Second) // the list has the older cluster first
+	fork, _, err := databases.Create(t.Context(), &godo.DatabaseCreateRequest{
+		Name: "fork", EngineSlug: "mongodb", Version: "8", SizeSlug: "db-s-1vcpu-1gb", Region: "nyc1", NumNodes: 1,
+		BackupRestore: &godo.DatabaseBackupRestore{DatabaseName: "prod"},
+	})
+	if err != nil || len(fork.Users) == 0 || fork.Users[0].Password == "" || fork.Users[0].Password != fork.Connection.Password {
+		t.Fatalf("fork %+v, %v", fork, err)
+	}
+	want("the answer that promises a fork", fork, []string{"doadmin", "ada"}, []string{"defaultdb", "shop"})
+	list, _, err := databases.List(t.Context(), nil)
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	want("in the list", &list[0], []string{"doadmin", "ada"}, []string{"defaultdb", "shop"})
+
+	// What another client changes in the cluster is seen when the answer is older than a moment; a node that is down hides nothing that was known.
+	conn, err := pgx.ParseConfig("host=/run/tine user=postgres sslmode=disable dbname=postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.DialFunc = engine.Dialer(b.data.node.Load().SocketDir)
+	c, err := pgx.ConnectConfig(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(t.Context())) }()
+	if err := users.Drop(t.Context(), c, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Advance(3 * time.Second)
+	want("after a change in the cluster", get(), []string{"doadmin"}, []string{"defaultdb", "shop"})
+	b.data.node.Store(nil)
+	b.clock.Advance(3 * time.Second)
+	want("with the node down", get(), []string{"doadmin"}, []string{"defaultdb", "shop"})
 }

@@ -81,11 +81,3 @@ func (f *Fleet) CA(ctx context.Context, id string) ([]byte, error) {
 	}
 	return text, nil
 }
-
-// Users returns a cluster's users.
-func (f *Fleet) Users(store.Cluster) []User {
-	return []User{{Name: AdminUser, Role: "primary"}}
-}
-
-// Databases returns the names of a cluster's databases, as far as the control plane knows them.
-func (f *Fleet) Databases(store.Cluster) []string { return []string{defaultDatabase} }

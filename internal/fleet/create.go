@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,7 +42,7 @@ type Source struct {
 type Created struct {
 	Cluster    store.Cluster
 	Connection Connection
-	Users      []User
+	Contents   Contents
 	Password   string
 }
 
@@ -63,9 +64,23 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 	if err != nil {
 		return Created{}, f.refusal(err, r)
 	}
-	users := f.Users(c)
-	users[0].Password = password
-	return Created{Cluster: c, Connection: f.Connection(c, password), Users: users, Password: password}, nil
+	contents := f.firstContents(ctx, c)
+	contents.Users[0].Password = password
+	return Created{Cluster: c, Connection: f.Connection(c, password), Contents: contents, Password: password}, nil
+}
+
+// firstContents is what a cluster will have: a fork at the latest what its source has. What the source had at a moment is known when the fork is there.
+func (f *Fleet) firstContents(ctx context.Context, c store.Cluster) Contents {
+	if !c.IsFork() || c.ForkAt != nil {
+		return everyCluster()
+	}
+	source, err := f.cfg.Store.Cluster(ctx, c.SourceID)
+	if err != nil {
+		return everyCluster()
+	}
+	contents := f.Contents(ctx, source)
+	contents.Users = slices.Clone(contents.Users) // they get a password
+	return contents
 }
 
 // Check returns the cluster that the request would make, without making it, or the *Error that refuses it.

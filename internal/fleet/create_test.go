@@ -31,8 +31,8 @@ func TestCreateReturnsACompleteCluster(t *testing.T) {
 	if _, err := url.Parse(conn.URI); err != nil {
 		t.Error(err)
 	}
-	if len(created.Password) < 24 || created.Users[0].Password != created.Password {
-		t.Errorf("password %q, users %+v", created.Password, created.Users)
+	if len(created.Password) < 24 || created.Contents.Users[0].Password != created.Password {
+		t.Errorf("password %q, users %+v", created.Password, created.Contents.Users)
 	}
 	if strings.Contains(c.DoadminVerifier, created.Password) || !strings.HasPrefix(c.DoadminVerifier, "SCRAM-SHA-256$15000:") {
 		t.Errorf("verifier is %q", c.DoadminVerifier)

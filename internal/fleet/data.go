@@ -50,13 +50,20 @@ type UserSettings struct {
 func (f *Fleet) ClusterUsers(ctx context.Context, id string) (list []User, err error) {
 	err = f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
 		all, err := users.List(ctx, conn)
-		for _, u := range all {
-			list = append(list, describe(u))
-		}
+		list = describeAll(all)
 		return err
 	})
-	slices.SortStableFunc(list, func(a, b User) int { return strings.Compare(b.Role, a.Role) }) // primary, then normal
 	return list, err
+}
+
+// describeAll describes users, doadmin first.
+func describeAll(all []users.User) []User {
+	list := make([]User, len(all))
+	for i, u := range all {
+		list[i] = describe(u)
+	}
+	slices.SortStableFunc(list, func(a, b User) int { return strings.Compare(b.Role, a.Role) }) // primary, then normal
+	return list
 }
 
 // ClusterUser returns a user of a cluster.
@@ -96,7 +103,7 @@ func (f *Fleet) CreateUser(ctx context.Context, id, name string, settings *UserS
 	if err != nil {
 		return User{}, err
 	}
-	f.cfg.Data.UsersChanged(id)
+	f.usersChanged(id)
 	u := describe(made)
 	u.Password = password
 	return u, nil
@@ -132,7 +139,7 @@ func (f *Fleet) ResetPassword(ctx context.Context, id, name string) (User, error
 func (f *Fleet) DropUser(ctx context.Context, id, name string) error {
 	err := f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error { return noUser(users.Drop(ctx, conn, name), name) })
 	if err == nil {
-		f.cfg.Data.UsersChanged(id)
+		f.usersChanged(id)
 	}
 	return err
 }
@@ -142,9 +149,15 @@ func (f *Fleet) changeUser(ctx context.Context, id, name string, change users.Ch
 		return noUser(users.Update(ctx, conn, name, change), name)
 	})
 	if err == nil {
-		f.cfg.Data.UsersChanged(id)
+		f.usersChanged(id)
 	}
 	return err
+}
+
+// usersChanged tells who knows a cluster's users of a change.
+func (f *Fleet) usersChanged(id string) {
+	f.contents.changed(id)
+	f.cfg.Data.UsersChanged(id)
 }
 
 func (f *Fleet) credentials() (password, verifier string, err error) {
@@ -235,6 +248,7 @@ func (f *Fleet) CreateDatabase(ctx context.Context, id, name string) error {
 	if err := checkDatabaseName("name", name); err != nil {
 		return err
 	}
+	defer f.contents.changed(id)
 	return f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
 		err := databases.Create(ctx, conn, name)
 		if errors.Is(err, databases.ErrExists) {
@@ -249,6 +263,7 @@ func (f *Fleet) DropDatabase(ctx context.Context, id, name string) error {
 	if name == defaultDatabase || slices.Contains(databases.System(), name) {
 		return invalid("name", "must not be %s, which every cluster has", name)
 	}
+	defer f.contents.changed(id)
 	return f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
 		err := databases.Drop(ctx, conn, name)
 		if errors.Is(err, databases.ErrNotFound) {

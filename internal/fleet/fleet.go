@@ -37,7 +37,8 @@ type Config struct {
 
 // Fleet holds the rules. Its methods may be called from any number of goroutines.
 type Fleet struct {
-	cfg Config
+	cfg      Config
+	contents contentsCache
 }
 
 const (
@@ -93,6 +94,7 @@ func (f *Fleet) Find(ctx context.Context, name string) ([]store.Cluster, error) 
 
 // Destroy asks for a cluster's destruction, in whatever state it is, and returns before it is complete. Repeating it does no harm.
 func (f *Fleet) Destroy(ctx context.Context, id string) error {
+	f.contents.forget(id)
 	return notFound(f.cfg.Store.MarkDestroying(ctx, id), id)
 }
 
