@@ -119,7 +119,7 @@ func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
 	if err := n.cfg.Runtime.Run(ctx, n.spec(r)); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
-	if r.Until.IsZero() {
+	if !r.ends() {
 		return nil
 	}
 	return n.promoteEarly(ctx)

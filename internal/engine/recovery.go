@@ -8,7 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"tine/internal/wal"
 )
 
 // Recovery says how far a copied volume is to be brought before it is opened. The zero value is crash recovery:
@@ -16,13 +17,13 @@ import (
 type Recovery struct {
 	// Archive makes the node go on with the segments in RestoreDir after the WAL of its own.
 	Archive bool
-	// Until ends the recovery before the first commit after this time, to the microsecond. That commit must exist in the
-	// WAL, and be none of the volume's own, or PostgreSQL gives up; zero means the end of what there is.
-	Until time.Time
+	// Before or After ends the recovery at the record that begins there, without it or with it; 0 means the end of what there
+	// is. The record must exist behind the volume's own WAL, or PostgreSQL gives up.
+	Before, After wal.LSN
 }
 
-// timestampLayout is how PostgreSQL reads a time to its full precision.
-const timestampLayout = "2006-01-02 15:04:05.999999-07:00"
+// ends reports whether the recovery has a target.
+func (r Recovery) ends() bool { return r.Before != 0 || r.After != 0 }
 
 // args are PostgreSQL's arguments for the recovery. They are no part of the configuration file, so that a reload in
 // the middle does not take them away, and that nothing of them outlives the process.
@@ -35,9 +36,15 @@ func (r Recovery) args() []string {
 		// A cluster's history is one line. The newest timeline would be looked for among segments of another cluster.
 		"recovery_target_timeline=current",
 	}
-	if !r.Until.IsZero() {
+	if r.ends() {
+		// PostgreSQL compares with where a record begins.
+		target, inclusive := r.Before, "off"
+		if r.After != 0 {
+			target, inclusive = r.After, "on"
+		}
 		settings = append(settings,
-			"recovery_target_time="+r.Until.UTC().Truncate(time.Microsecond).Format(timestampLayout),
+			"recovery_target_lsn="+target.String(),
+			"recovery_target_inclusive="+inclusive,
 			// Not "promote": that ends with a checkpoint of everything that was replayed. A node that pauses and
 			// has been asked to promote by then writes one small record instead. See Node.promoteEarly.
 			"recovery_target_action=pause",

@@ -12,17 +12,30 @@ import (
 )
 
 const (
-	sqlCreate        = "SELECT documentdb_api.create_collection_view($1, $2::bytea)::bytea"
-	sqlDrop          = "SELECT documentdb_api.drop_collection($1, $2)"
-	sqlDropDatabase  = "SELECT documentdb_api.drop_database($1)"
+	// A command that changes nothing is not marked.
+	sqlCreate = "SELECT documentdb_api.create_collection_view($1, $2::bytea)::bytea, CASE WHEN NOT EXISTS (SELECT FROM " + catalogOf +
+		" AND collection_name = $3) THEN " + emitMark + "$4::text) END"
+	sqlDrop = "SELECT existed, CASE WHEN existed THEN " + emitMark +
+		"$3::text) END FROM (SELECT documentdb_api.drop_collection($1, $2) AS existed OFFSET 0) AS dropped"
+	sqlDropDatabase = "SELECT documentdb_api.drop_database($1), CASE WHEN EXISTS (SELECT FROM " + catalogOf + ") THEN " + emitMark + "$2::text) END"
+
 	sqlListDatabases = "SELECT documentdb_api.list_databases($1::bytea)::bytea"
+
+	// catalogOf are the collections of the database $1 as they are when the statement begins.
+	catalogOf = "documentdb_api_catalog.collections WHERE database_name = $1"
 )
 
 func create(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if _, err := r.collection(); err != nil {
+	coll, err := r.collection()
+	if err != nil {
 		return nil, err
 	}
-	return c.document(ctx, r, sqlCreate, r.spec())
+	var reply []byte
+	args := []any{r.db, []byte(r.spec()), coll, markText(r.command, r.db+"."+coll)}
+	if err := c.queryRow(ctx, r, sqlCreate, args, &reply, nil); err != nil {
+		return nil, err
+	}
+	return reply, nil
 }
 
 func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
@@ -31,7 +44,7 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 		return nil, err
 	}
 	var existed bool
-	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll}, &existed); err != nil {
+	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll, markText(r.command, r.db+"."+coll)}, &existed, nil); err != nil {
 		return nil, err
 	}
 	if !existed && c.cluster.version.major >= 7 {
@@ -44,7 +57,7 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 }
 
 func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if err := c.exec(ctx, r, sqlDropDatabase, r.db); err != nil {
+	if err := c.exec(ctx, r, sqlDropDatabase, r.db, markText(r.command, r.db)); err != nil {
 		return nil, err
 	}
 	return marshal(bson.D{{Key: "dropped", Value: r.db}, {Key: "ok", Value: 1.0}})

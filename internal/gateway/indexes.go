@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	sqlCreateIndexes    = "SELECT retval::bytea, ok, requests::bytea FROM documentdb_api.create_indexes_background($1, $2::bytea)"
-	sqlCreateIndexesNow = "SELECT documentdb_api_internal.create_indexes_non_concurrently($1, $2::bytea, true)::bytea"
+	// An empty document has five bytes: nothing was requested that is not there.
+	sqlCreateIndexes = "SELECT retval::bytea, ok, requests::bytea, CASE WHEN ok AND length(requests::bytea) > 5 THEN " + emitMark +
+		"$3::text) END FROM documentdb_api.create_indexes_background($1, $2::bytea)"
+	sqlCreateIndexesNow = "SELECT documentdb_api_internal.create_indexes_non_concurrently($1, $2::bytea, true)::bytea, " + emitMark + "$3::text)"
 	sqlBuildIndex       = "CALL documentdb_api_internal.build_index_concurrently(1)"
 	sqlIndexStatus      = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
 	sqlDropIndexes      = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
@@ -38,21 +40,23 @@ func asBuilder() login { return login{user: indexLogin} }
 
 // createIndexes queues indexes and returns when they are built.
 func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if _, err := r.collection(); err != nil {
+	coll, err := r.collection()
+	if err != nil {
 		return nil, err
 	}
 	spec, err := indexSpec(r)
 	if err != nil {
 		return nil, err
 	}
+	args := []any{r.db, []byte(spec), markText(r.command, r.db+"."+coll, indexNames(r)...)}
 	if r.txn != nil {
-		return c.createIndexesNow(ctx, r, spec)
+		return c.createIndexesNow(ctx, r, args)
 	}
 	var (
 		reply, requests []byte
 		accepted        bool
 	)
-	err = c.cluster.node.queryRow(ctx, asBuilder(), sqlCreateIndexes, []any{r.db, []byte(spec)}, &reply, &accepted, &requests)
+	err = c.cluster.node.queryRow(ctx, asBuilder(), sqlCreateIndexes, args, &reply, &accepted, &requests, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +75,9 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 
 // createIndexesNow builds indexes in the command's transaction. MongoDB takes them there for collections that are empty or were made in the
 // same transaction; here any will do, and others that write to it wait.
-func (c *conn) createIndexesNow(ctx context.Context, r *request, spec bsoncore.Document) (bsoncore.Document, error) {
+func (c *conn) createIndexesNow(ctx context.Context, r *request, args []any) (bsoncore.Document, error) {
 	var reply []byte
-	if err := c.queryRow(ctx, r, sqlCreateIndexesNow, []any{r.db, []byte(spec)}, &reply); err != nil {
+	if err := c.queryRow(ctx, r, sqlCreateIndexesNow, args, &reply, nil); err != nil {
 		return nil, err
 	}
 	return flatten(reply)
@@ -301,6 +305,10 @@ func dropIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 			return nil, err
 		}
 		spec = build(append(fs, rest...), nil, nil)
+	}
+	// A CALL stands alone, so that its mark is a transaction of its own, right before.
+	if err := c.exec(ctx, r, sqlMark, markText("dropIndexes", r.db+"."+coll, indexNames(r)...)); err != nil {
+		return nil, err
 	}
 	var reply []byte
 	// A CALL cannot cast what it returns; in the binary format it is BSON.

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	sqlCollMod = "SELECT documentdb_api.coll_mod($1, $2, $3::bytea)::bytea"
-	sqlRename  = "SELECT documentdb_api.rename_collection($1, $2, $3, $4)"
+	sqlCollMod = "SELECT documentdb_api.coll_mod($1, $2, $3::bytea)::bytea, " + emitMark + "$4::text)"
+	sqlRename  = "SELECT documentdb_api.rename_collection($1, $2, $3, $4), " + emitMark + "$5::text)"
 
 	// sqlTable finds the table of a collection and its size.
 	sqlTable = `SELECT collection_id, pg_total_relation_size('documentdb_data.documents_' || collection_id)
@@ -28,7 +28,7 @@ func collMod(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 		return nil, err
 	}
 	var reply []byte
-	if err := c.queryRow(ctx, r, sqlCollMod, []any{r.db, coll, []byte(r.spec())}, &reply); err != nil {
+	if err := c.queryRow(ctx, r, sqlCollMod, []any{r.db, coll, []byte(r.spec()), markText(r.command, r.db+"."+coll)}, &reply, nil); err != nil {
 		return nil, err
 	}
 	fs, err := fields(reply)
@@ -55,7 +55,8 @@ func renameCollection(ctx context.Context, c *conn, r *request) (bsoncore.Docume
 	if from.collection == to.collection {
 		return nil, mongoerr.New(mongoerr.IllegalOperation, "Can't rename a collection to itself")
 	}
-	err = c.exec(ctx, r, sqlRename, from.db, from.collection, to.collection, isTrue(r.field("dropTarget")))
+	mark := markText(r.command, from.db+"."+from.collection) + " to " + to.db + "." + to.collection
+	err = c.exec(ctx, r, sqlRename, from.db, from.collection, to.collection, isTrue(r.field("dropTarget")), mark)
 	if err != nil {
 		return nil, err
 	}

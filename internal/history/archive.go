@@ -10,6 +10,7 @@ import (
 
 	"tine/internal/engine"
 	"tine/internal/storage"
+	"tine/internal/wal"
 )
 
 // Collect moves the segments that the node has finished from its volume into the history, oldest first, and returns how many. A segment is
@@ -44,8 +45,20 @@ func (h *History) collect(ctx context.Context, src Source) (int, error) {
 		if err := move(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
 			return i, err
 		}
+		h.indexNow(ctx, src, e.Name())
 	}
 	return len(entries), nil
+}
+
+// indexNow makes the index of a segment that has just been archived. If that fails it is made when it is needed, and whoever needs it is told.
+func (h *History) indexNow(ctx context.Context, src Source, name string) {
+	s, ok := wal.ParseSegment(name)
+	if !ok {
+		return
+	}
+	if _, err := h.index(src, s, nil); err != nil {
+		h.cfg.Log.ErrorContext(ctx, "WAL segment could not be indexed", "cluster", src.ClusterID, "segment", name, "error", err)
+	}
 }
 
 // move takes a file to another volume of the pool. The copy has its name only once it is whole and on the disk.

@@ -234,9 +234,15 @@ func newHistory(cfg history.Config) *history.History {
 // forkAt makes a fork and returns its node, which is ready.
 func (c *cluster) forkAt(h *history.History, at time.Time) (*engine.Node, history.Restored) {
 	c.tb.Helper()
+	return c.fork(h, history.Target{At: at})
+}
+
+// fork is forkAt for any target.
+func (c *cluster) fork(h *history.History, t history.Target) (*engine.Node, history.Restored) {
+	c.tb.Helper()
 	id := uuid.NewString()
 	c.tb.Cleanup(func() { machine.remove(c.tb, id) })
-	r, err := h.Restore(c.tb.Context(), c.src, at, "volumes/"+id)
+	r, err := h.Restore(c.tb.Context(), c.src, t, "volumes/"+id)
 	if err != nil {
 		c.tb.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"tine/internal/storage"
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
 // Records keeps restore points. *store.Store does.
@@ -164,9 +165,9 @@ func mark(ctx context.Context, conn *pgx.Conn) error {
 
 // position is how far a node has come.
 type position struct {
-	end      uint64 // of the WAL that is in its files, whatever else is in its memory
-	redo     uint64 // where recovery of a copy of it would begin
-	timeline int    // that it writes to
+	end      wal.LSN // of the WAL that is in its files, whatever else is in its memory
+	redo     wal.LSN // where recovery of a copy of it would begin
+	timeline int     // that it writes to
 }
 
 func readPosition(ctx context.Context, conn *pgx.Conn) (p position, err error) {
@@ -176,15 +177,15 @@ func readPosition(ctx context.Context, conn *pgx.Conn) (p position, err error) {
 	if err := conn.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(&end, &file, &redo); err != nil {
 		return position{}, fmt.Errorf("read WAL position: %w", err)
 	}
-	s, ok := parseSegment(file)
+	s, ok := wal.ParseSegment(file)
 	if !ok {
 		return position{}, fmt.Errorf("read WAL position: %q is no segment", file)
 	}
-	p.timeline = int(s.timeline)
-	if p.end, err = parseLSN(end); err != nil {
+	p.timeline = int(s.Timeline)
+	if p.end, err = wal.ParseLSN(end); err != nil {
 		return position{}, fmt.Errorf("read WAL position: %w", err)
 	}
-	if p.redo, err = parseLSN(redo); err != nil {
+	if p.redo, err = wal.ParseLSN(redo); err != nil {
 		return position{}, fmt.Errorf("read WAL position: %w", err)
 	}
 	return p, nil

@@ -104,31 +104,10 @@ func TestForkAtAMomentAfterTheLastCommitOfASourceThatIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.src.Connect = nil
-	at := now()
-	r, err := h.Restore(t.Context(), c.src, at, "volumes/"+c.id+"-a")
-	if err != nil {
-		t.Fatal(err)
+	n, r := c.forkAt(h, now())
+	if r.Recovery.Before != 0 || r.Recovery.After != 0 {
+		t.Errorf("the recovery has a target that does not exist: %+v", r.Recovery)
 	}
-	t.Cleanup(func() { machine.remove(t, c.id+"-a") })
-	if !r.Uncertain {
-		t.Error("the result does not say that its target may not exist")
-	}
-	n := machine.node(c.id + "-a")
-	if _, err := n.StartFresh(t.Context(), r.Recovery); !errors.Is(err, engine.ErrExited) {
-		t.Fatalf("recovery to a target that does not exist ended with %v, want %v", err, engine.ErrExited)
-	}
-	r, err = h.Restore(t.Context(), c.src, at, "volumes/"+c.id+"-b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { machine.remove(t, c.id+"-b") })
-	n = machine.node(c.id + "-b")
-	r.Recovery.Until = time.Time{}
-	conn, err := n.StartFresh(t.Context(), r.Recovery)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, machine.log(c.id+"-b"))
-	}
-	closeLater(t, conn)
 	wantNumbers(t, n, 1)
 }
 
@@ -136,11 +115,11 @@ func TestForkAtAMomentBeforeTheHistoryIsRefused(t *testing.T) {
 	t.Parallel()
 	c, h := newCluster(t), newHistory(history.Config{})
 	at := now()
-	if _, err := h.Restore(t.Context(), c.src, at, "volumes/none"); !errors.Is(err, history.ErrOutside) {
+	if _, err := h.Restore(t.Context(), c.src, history.Target{At: at}, "volumes/none"); !errors.Is(err, history.ErrOutside) {
 		t.Errorf("without restore points: %v, want %v", err, history.ErrOutside)
 	}
 	c.take(h)
-	if _, err := h.Restore(t.Context(), c.src, at, "volumes/none"); !errors.Is(err, history.ErrOutside) {
+	if _, err := h.Restore(t.Context(), c.src, history.Target{At: at}, "volumes/none"); !errors.Is(err, history.ErrOutside) {
 		t.Errorf("before the first restore point: %v, want %v", err, history.ErrOutside)
 	}
 	if ok, err := machine.pool.Exists("volumes/none"); err != nil || ok {
@@ -209,7 +188,7 @@ func TestForkAcrossAMissingSegmentIsRefused(t *testing.T) {
 	if err := os.Remove(filepath.Join(wal, gap)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Restore(t.Context(), c.src, now(), "volumes/"+c.id+"-gap")
+	_, err = h.Restore(t.Context(), c.src, history.Target{At: now()}, "volumes/"+c.id+"-gap")
 	t.Cleanup(func() { machine.remove(t, c.id+"-gap") })
 	if !errors.Is(err, history.ErrBroken) || !strings.Contains(err.Error(), gap) {
 		t.Errorf("restore across a gap: %v, want %v and the name %s", err, history.ErrBroken, gap)

@@ -6,53 +6,38 @@ import (
 	"time"
 
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
 // ErrOutside says that a moment is not in a cluster's history.
 var ErrOutside = errors.New("the moment is not in the cluster's history")
 
+// ErrNoCommit says that no transaction has the name that was given.
+var ErrNoCommit = errors.New("there is no such transaction in the cluster's history")
+
 // ErrBroken says that WAL which a moment needs is missing.
 var ErrBroken = errors.New("the history is broken")
 
-// plan is what it takes to get to a moment.
-type plan struct {
-	base store.RestorePoint
-	from segment
-	// to is the last segment needed. With live set it is not known yet: the commit that ends the recovery is still to be written.
-	to   segment
-	live bool
-}
-
-// planFor decides, from a cluster's restore points in the order of their completion, how to get to at. It is the one
-// place that knows which restore point is right.
-func planFor(points []store.RestorePoint, at time.Time) (plan, error) {
-	base, ok := baseFor(points, at)
-	if !ok {
-		if len(points) == 0 {
-			return plan{}, fmt.Errorf("there is no restore point yet: %w", ErrOutside)
-		}
-		return plan{}, fmt.Errorf("it begins at %s: %w", points[0].CompletedAt.UTC().Format(time.RFC3339Nano), ErrOutside)
+// baseFor is the restore point that a target is reached from: the newest whose own WAL ends before it. The points are in the order of
+// their completion. It is the one place that knows which restore point is right.
+func baseFor(points []store.RestorePoint, t Target) (base store.RestorePoint, err error) {
+	if len(points) == 0 {
+		return base, fmt.Errorf("there is no restore point yet: %w", ErrOutside)
 	}
-	p := plan{base: base, from: segmentOf(base.Timeline, base.MarkerLSN), live: true}
-	for _, next := range points {
-		if next.StartedAt.After(at) && next.Timeline == base.Timeline {
-			p.live = false
-			p.to = segmentOf(next.Timeline, next.MarkerLSN)
-			break
-		}
-	}
-	return p, nil
-}
-
-// baseFor is the newest restore point whose own WAL ends at or before at.
-func baseFor(points []store.RestorePoint, at time.Time) (base store.RestorePoint, ok bool) {
 	for _, p := range points {
-		if p.CompletedAt.After(at) {
+		if t.LSN != 0 && wal.LSN(p.EndLSN) > t.LSN || t.LSN == 0 && p.CompletedAt.After(t.At) {
 			break
 		}
-		base, ok = p, true
+		base = p
 	}
-	return base, ok
+	switch {
+	case base.Volume != "":
+		return base, nil
+	case t.LSN != 0:
+		return base, fmt.Errorf("it begins at %s: %w", wal.LSN(points[0].EndLSN), ErrOutside)
+	default:
+		return base, fmt.Errorf("it begins at %s: %w", points[0].CompletedAt.UTC().Format(time.RFC3339Nano), ErrOutside)
+	}
 }
 
 // expired are the restore points that no moment at or after the window's begin needs, oldest first: all but the

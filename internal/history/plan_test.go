@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
 // moment is a time on a small clock.
@@ -15,54 +16,37 @@ func moment(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 // point is a restore point that took from begin to end, with its marker in the segment of that number.
 func point(id int64, begin, end int, segment uint64) store.RestorePoint {
 	return store.RestorePoint{
-		ID: id, StartedAt: moment(begin), CompletedAt: moment(end), MarkerLSN: segment*segmentSize + 100, Timeline: 1,
+		ID: id, Volume: "v", StartedAt: moment(begin), CompletedAt: moment(end), Timeline: 1,
+		MarkerLSN: segment*wal.SegmentSize + 100, EndLSN: segment*wal.SegmentSize + 200,
 	}
 }
 
-func TestPlanForChoosesBaseAndEnd(t *testing.T) {
+func TestBaseIsTheNewestWhoseOwnWALEndsBeforeTheTarget(t *testing.T) {
 	t.Parallel()
 	points := []store.RestorePoint{point(1, 10, 12, 3), point(2, 20, 22, 5), point(3, 30, 32, 9)}
-	tests := map[string]struct {
-		at       int
-		base     int64
-		from, to uint64
-		live     bool
+	for name, test := range map[string]struct {
+		target Target
+		base   int64 // 0 means ErrOutside
 	}{
-		"at the end of the first":          {at: 12, base: 1, from: 3, to: 5},
-		"between":                          {at: 15, base: 1, from: 3, to: 5},
-		"at the marker of the next":        {at: 20, base: 1, from: 3, to: 9},
-		"inside the next":                  {at: 21, base: 1, from: 3, to: 9},
-		"inside the last":                  {at: 31, base: 2, from: 5, live: true},
-		"after the last":                   {at: 40, base: 3, from: 9, live: true},
-		"the end of the last, exactly":     {at: 32, base: 3, from: 9, live: true},
-		"right before the marker of a one": {at: 29, base: 2, from: 5, to: 9},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, err := planFor(points, moment(test.at))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.base.ID != test.base || p.from.number != test.from || p.to.number != test.to || p.live != test.live {
-				t.Errorf("base %d, segments %d to %d, live %v; want base %d, segments %d to %d, live %v",
-					p.base.ID, p.from.number, p.to.number, p.live, test.base, test.from, test.to, test.live)
-			}
-		})
-	}
-}
-
-func TestPlanForRefusesWhatIsBeforeTheHistory(t *testing.T) {
-	t.Parallel()
-	for name, points := range map[string][]store.RestorePoint{
-		"no restore point":       nil,
-		"before the first":       {point(1, 20, 22, 5)},
-		"inside the first":       {point(1, 14, 16, 5)},
-		"only its begin is over": {point(1, 15, 16, 5)},
+		"before the first":             {Target{At: moment(11)}, 0},
+		"at the end of the first":      {Target{At: moment(12)}, 1},
+		"between":                      {Target{At: moment(15)}, 1},
+		"at the marker of the next":    {Target{At: moment(20)}, 1},
+		"inside the last":              {Target{At: moment(31)}, 2},
+		"the end of the last, exactly": {Target{At: moment(32)}, 3},
+		"after the last":               {Target{At: moment(40)}, 3},
+		"a transaction in the first":   {Target{LSN: 3*wal.SegmentSize + 150}, 0},
+		"where the first ends":         {Target{LSN: 3*wal.SegmentSize + 200}, 1},
+		"inside the second's own WAL":  {Target{LSN: 5*wal.SegmentSize + 199, After: true}, 1},
+		"a transaction after the last": {Target{LSN: 20 * wal.SegmentSize}, 3},
 	} {
-		if _, err := planFor(points, moment(15)); !errors.Is(err, ErrOutside) {
-			t.Errorf("%s: the error is %v, want %v", name, err, ErrOutside)
+		base, err := baseFor(points, test.target)
+		if base.ID != test.base || (err != nil) != (test.base == 0) || err != nil && !errors.Is(err, ErrOutside) {
+			t.Errorf("%s: base %d, %v; want base %d", name, base.ID, err, test.base)
 		}
+	}
+	if _, err := baseFor(nil, Target{At: moment(15)}); !errors.Is(err, ErrOutside) {
+		t.Errorf("without restore points the error is %v", err)
 	}
 }
 
@@ -76,36 +60,6 @@ func TestExpiredKeepsTheNewestBeforeTheWindow(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("window from %d: %v expire, want %v", begin, got, want)
-		}
-	}
-}
-
-func TestSegmentNamesAreThoseOfPostgreSQL(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]segment{
-		"000000010000000000000001": {timeline: 1, number: 1},
-		"0000000A00000002000000FF": {timeline: 10, number: 2*256 + 255},
-	} {
-		got, ok := parseSegment(name)
-		if !ok || got != want || got.name() != name {
-			t.Errorf("%s reads as %v (%v) and writes as %s", name, got, ok, got.name())
-		}
-	}
-	for _, name := range []string{"", "00000002.history", "000000010000000000000001.partial", "00000001000000000000010G", "000000010000000000000100"} {
-		if s, ok := parseSegment(name); ok {
-			t.Errorf("%q reads as segment %v", name, s)
-		}
-	}
-}
-
-func TestParseLSN(t *testing.T) {
-	t.Parallel()
-	if lsn, err := parseLSN("2/A000028"); err != nil || lsn != 0x2_0A000028 {
-		t.Errorf("2/A000028 is %x: %v", lsn, err)
-	}
-	for _, text := range []string{"", "0", "x/1", "1/x", "1/100000000"} {
-		if _, err := parseLSN(text); err == nil {
-			t.Errorf("%q is taken for an LSN", text)
 		}
 	}
 }

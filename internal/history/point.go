@@ -13,6 +13,7 @@ import (
 
 	"tine/internal/engine"
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
 // Take makes a restore point of a running cluster: marker, checkpoint, snapshot, record. When it returns nil, the cluster can be
@@ -68,7 +69,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	if err != nil {
 		return store.RestorePoint{}, err
 	}
-	p.MarkerLSN, p.RedoLSN, p.Timeline = before.end, before.redo, before.timeline
+	p.MarkerLSN, p.RedoLSN, p.Timeline = uint64(before.end), uint64(before.redo), before.timeline
 	if first {
 		if err := turnSyncOn(); err != nil {
 			return store.RestorePoint{}, err
@@ -83,7 +84,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	if err != nil {
 		return store.RestorePoint{}, err
 	}
-	p.EndLSN = after.end
+	p.EndLSN = uint64(after.end)
 	if !first {
 		p.SizeBytes, err = size(ctx, conn)
 	}
@@ -139,11 +140,11 @@ func (h *History) Due(ctx context.Context, src Source) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if since := int64(newest+1)*segmentSize - int64(last.RedoLSN); since >= h.cfg.Budget+segmentSize {
+	if since := int64(newest+1)*wal.SegmentSize - int64(last.RedoLSN); since >= h.cfg.Budget+wal.SegmentSize {
 		return true, nil
 	}
 	now := h.cfg.Now()
-	if newest > last.RedoLSN/segmentSize && now.Sub(written) >= settled {
+	if newest > last.RedoLSN/wal.SegmentSize && now.Sub(written) >= settled {
 		return true, nil
 	}
 	if now.Sub(last.StartedAt) < h.cfg.Interval {
@@ -162,7 +163,7 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 	if err != nil {
 		return false, err
 	}
-	if now.end > last.EndLSN+quiet {
+	if uint64(now.end) > last.EndLSN+quiet {
 		return true, nil
 	}
 	// Nothing was: ask again after another interval.
@@ -174,9 +175,9 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 // newestWritten is the number of the newest segment that was written to since a restore point, and when. Without any it is the
 // restore point's own.
 func (h *History) newestWritten(src Source, last store.RestorePoint) (number uint64, at time.Time, err error) {
-	number, at = last.RedoLSN/segmentSize, last.CompletedAt
-	err = h.eachSegment(src, func(s segment, e os.DirEntry) error {
-		if s.timeline != uint32(last.Timeline) || s.number <= number {
+	number, at = last.RedoLSN/wal.SegmentSize, last.CompletedAt
+	err = h.eachSegment(src, func(s wal.Segment, e os.DirEntry) error {
+		if s.Timeline != uint32(last.Timeline) || s.Number <= number {
 			return nil
 		}
 		info, err := e.Info()
@@ -185,7 +186,7 @@ func (h *History) newestWritten(src Source, last store.RestorePoint) (number uin
 		}
 		// PostgreSQL makes the next segment before it needs it.
 		if err == nil && info.ModTime().After(last.CompletedAt) {
-			number, at = s.number, info.ModTime()
+			number, at = s.Number, info.ModTime()
 		}
 		return err
 	})
@@ -194,9 +195,9 @@ func (h *History) newestWritten(src Source, last store.RestorePoint) (number uin
 
 // newestSegment is the number of the segment that the node writes to, or the one after it if that is made already.
 func (h *History) newestSegment(src Source, timeline uint32) (newest uint64, err error) {
-	err = h.eachSegment(src, func(s segment, _ os.DirEntry) error {
-		if s.timeline == timeline {
-			newest = max(newest, s.number)
+	err = h.eachSegment(src, func(s wal.Segment, _ os.DirEntry) error {
+		if s.Timeline == timeline {
+			newest = max(newest, s.Number)
 		}
 		return nil
 	})
@@ -204,13 +205,13 @@ func (h *History) newestSegment(src Source, timeline uint32) (newest uint64, err
 }
 
 // eachSegment calls do for the segments in the node's WAL directory.
-func (h *History) eachSegment(src Source, do func(segment, os.DirEntry) error) error {
+func (h *History) eachSegment(src Source, do func(wal.Segment, os.DirEntry) error) error {
 	entries, err := os.ReadDir(engine.WALDir(h.volumePath(src)))
 	if err != nil {
 		return fmt.Errorf("list WAL of cluster %s: %w", src.ClusterID, err)
 	}
 	for _, e := range entries {
-		s, ok := parseSegment(e.Name())
+		s, ok := wal.ParseSegment(e.Name())
 		if !ok {
 			continue
 		}
@@ -242,26 +243,35 @@ func (h *History) Prune(ctx context.Context, src Source) error {
 		return nil
 	}
 	oldest := points[len(old)]
-	return h.pruneWAL(src, segmentOf(oldest.Timeline, oldest.MarkerLSN))
+	return h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
 }
 
-// pruneWAL deletes the segments before the first one that is needed.
-func (h *History) pruneWAL(src Source, needed segment) error {
-	dir := h.walDir(src.HistoryID)
+// pruneWAL deletes the segments before the first one that is needed, and their indexes.
+func (h *History) pruneWAL(historyID string, needed wal.Segment) error {
+	for _, dir := range []string{h.walDir(historyID), h.commitsDir(historyID)} {
+		if err := pruneSegments(dir, needed); err != nil {
+			return fmt.Errorf("prune WAL of history %s: %w", historyID, err)
+		}
+	}
+	return nil
+}
+
+// pruneSegments deletes the files in a directory that are named after segments before needed.
+func pruneSegments(dir string, needed wal.Segment) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("prune WAL of cluster %s: %w", src.ClusterID, err)
+		return err
 	}
 	for _, e := range entries {
-		s, ok := parseSegment(e.Name())
-		if !ok || s.timeline > needed.timeline || s.timeline == needed.timeline && s.number >= needed.number {
+		s, ok := wal.ParseSegment(e.Name())
+		if !ok || s.Timeline > needed.Timeline || s.Timeline == needed.Timeline && s.Number >= needed.Number {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("prune WAL of cluster %s: %w", src.ClusterID, err)
+			return err
 		}
 	}
 	return nil

@@ -10,87 +10,174 @@ import (
 
 	"tine/internal/engine"
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
-// Restored is a volume that was made to bring back a moment, and what is left to do.
+// Target is a state of a cluster's history: one at a moment, or one at a transaction.
+type Target struct {
+	// At is a moment: the state holds every commit up to the first one that is stamped later, to the microsecond. It does not matter if
+	// LSN is set.
+	At time.Time
+	// LSN is where a transaction's commit record begins: see Commit. The state is the one before it or, with After, the one it made.
+	LSN   wal.LSN
+	After bool
+}
+
+// String is for errors.
+func (t Target) String() string {
+	switch {
+	case t.LSN == 0:
+		return "at " + t.At.UTC().Format(time.RFC3339Nano)
+	case t.After:
+		return "after transaction " + t.LSN.String()
+	default:
+		return "before transaction " + t.LSN.String()
+	}
+}
+
+// Restored is a volume that was made to bring back a state, and what is left to do.
 type Restored struct {
 	Base     store.RestorePoint // the restore point that the volume is a copy of
 	Recovery engine.Recovery    // how to start a node on it
-	// Uncertain says that the source is down, so that no commit after the moment could be made. If the node exits without having
-	// reached its target, there is none: the end of the WAL is the moment. Open it then with Recovery.Until
-	// zero on a volume made anew, and refuse the result if its last commit is later than the moment.
-	Uncertain bool
-	Segments  int // how many segments of WAL the recovery may read
+	Segments int                // how many segments of WAL the recovery may read
+	From, To wal.LSN            // which of the WAL it replays, for Verify
 }
 
-// Restore makes volume, which must not exist, a copy of the source as it was at or before the moment at, with the WAL that leads to the
-// moment beside it. It takes the same time whatever the size of the data. ErrOutside and ErrBroken say that it cannot be done; on error a volume
-// may be left.
-func (h *History) Restore(ctx context.Context, src Source, at time.Time, volume string) (Restored, error) {
+// FromSegment is the first segment that the recovery may read.
+func (r Restored) FromSegment() wal.Segment { return wal.SegmentOf(uint32(r.Base.Timeline), r.From) }
+
+// Restore makes volume, which must not exist, a copy of the source as it was at or before the target, with the WAL that leads there
+// beside it. It takes the same time whatever the size of the data. ErrOutside, ErrNoCommit and ErrBroken say that it cannot be done; on error a
+// volume may be left.
+func (h *History) Restore(ctx context.Context, src Source, t Target, volume string) (Restored, error) {
 	defer h.lock(src.HistoryID)()
-	at = at.Truncate(time.Microsecond)
-	r, err := h.restore(ctx, src, at, volume)
+	t.At = t.At.Truncate(time.Microsecond)
+	r, err := h.restore(ctx, src, t, volume)
 	if err != nil {
-		return Restored{}, fmt.Errorf("restore cluster %s at %s: %w", src.ClusterID, at.UTC().Format(time.RFC3339Nano), err)
+		return Restored{}, fmt.Errorf("restore cluster %s %s: %w", src.ClusterID, t, err)
 	}
 	return r, nil
 }
 
-func (h *History) restore(ctx context.Context, src Source, at time.Time, volume string) (Restored, error) {
+func (h *History) restore(ctx context.Context, src Source, t Target, volume string) (r Restored, err error) {
 	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil {
 		return Restored{}, err
 	}
-	p, err := planFor(points, at)
+	if r.Base, err = baseFor(points, t); err != nil {
+		return Restored{}, err
+	}
+	r.Recovery = engine.Recovery{Archive: true}
+	r.From = wal.LSN(r.Base.MarkerLSN)
+	if t.LSN != 0 {
+		err = h.aimAtCommit(ctx, src, t, &r)
+	} else {
+		err = h.aimAtMoment(ctx, src, t.At, &r)
+	}
 	if err != nil {
 		return Restored{}, err
 	}
-	r := Restored{Base: p.base, Recovery: engine.Recovery{Archive: true, Until: at}}
-	if p.live {
-		if r.Uncertain, err = h.endLive(ctx, src, &p); err != nil {
-			return Restored{}, err
-		}
-	}
-	if err := h.cfg.Pool.Clone(ctx, p.base.Volume, volume); err != nil {
+	if err := h.cfg.Pool.Clone(ctx, r.Base.Volume, volume); err != nil {
 		return Restored{}, err
 	}
-	r.Segments, err = h.fill(src, p, engine.RestoreDir(h.cfg.Pool.VolumePath(volume)))
+	r.Segments, err = h.fill(src, r, engine.RestoreDir(h.cfg.Pool.VolumePath(volume)))
 	return r, err
 }
 
-// endLive settles where the WAL ends that leads to a moment since the last restore point: at a marker made now, or, with the
-// source down, wherever its WAL ends.
-func (h *History) endLive(ctx context.Context, src Source, p *plan) (uncertain bool, err error) {
-	if src.Connect == nil {
-		last, err := h.newestSegment(src, p.from.timeline)
-		if err != nil {
-			return false, err
-		}
-		p.to = segment{timeline: p.from.timeline, number: max(last, p.from.number)}
-		return true, nil
+// aimAtCommit ends the recovery right before or after a commit.
+func (h *History) aimAtCommit(ctx context.Context, src Source, t Target, r *Restored) error {
+	var c Commit
+	_, err := h.eachCommit(ctx, src, uint32(r.Base.Timeline), t.LSN, func(next Commit) bool {
+		c = next
+		return false
+	})
+	if err != nil {
+		return err
 	}
+	if c.Start != t.LSN {
+		return fmt.Errorf("no transaction has its commit record at %s: %w", t.LSN, ErrNoCommit)
+	}
+	if r.To = c.End; t.After {
+		r.Recovery.After = c.Start
+	} else {
+		r.Recovery.Before = c.Start
+	}
+	return nil
+}
+
+// aimAtMoment ends the recovery right before the first commit that is stamped later. If there is none yet, one is made; if the node is
+// down so that none can be, the moment is the end of the log.
+func (h *History) aimAtMoment(ctx context.Context, src Source, at time.Time, r *Restored) error {
+	c, ok, end, err := h.firstAfter(ctx, src, r.Base, at)
+	if err == nil && !ok {
+		if src.Connect == nil {
+			r.To = end.at
+			return h.checkEnd(src, r.Base, end)
+		}
+		if err := h.markLive(ctx, src, r.Base); err != nil {
+			return err
+		}
+		c, ok, end, err = h.firstAfter(ctx, src, r.Base, at)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("%w: %w", end.reason, ErrBroken)
+	}
+	r.Recovery.Before, r.To = c.Start, c.End
+	return nil
+}
+
+// markLive makes a commit that is stamped later than any moment before the call.
+func (h *History) markLive(ctx context.Context, src Source, base store.RestorePoint) error {
 	conn, release, err := src.Connect(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer release()
 	if err := mark(ctx, conn); err != nil {
-		return false, err
+		return err
 	}
 	now, err := readPosition(ctx, conn)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if uint32(now.timeline) != p.from.timeline {
-		return false, fmt.Errorf("timeline %d follows timeline %d: %w", now.timeline, p.from.timeline, ErrBroken)
+	if now.timeline != base.Timeline {
+		return fmt.Errorf("timeline %d follows timeline %d: %w", now.timeline, base.Timeline, ErrBroken)
 	}
-	p.to = segmentOf(now.timeline, now.end)
-	return false, nil
+	return nil
+}
+
+// checkEnd refuses a log's end that is a gap: when a later segment has something in it.
+func (h *History) checkEnd(src Source, base store.RestorePoint, end logEnd) error {
+	newest, err := h.newestSegment(src, uint32(base.Timeline))
+	if err != nil {
+		return err
+	}
+	for s := (wal.Segment{Timeline: uint32(base.Timeline), Number: uint64(end.at)/wal.SegmentSize + 1}); s.Number <= newest; s.Number++ {
+		r := wal.NewReader(h.openAnywhere(src), s.Timeline, s.Begin())
+		_, err := r.Next()
+		if err = errors.Join(r.Close(), ignoreEnd(err)); err != nil {
+			return err
+		}
+		if r.Position() > s.Begin() {
+			return fmt.Errorf("the log goes on at %s, but %w: %w", s.Begin(), end.reason, ErrBroken)
+		}
+	}
+	return nil
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, wal.ErrEnd) {
+		return nil
+	}
+	return err
 }
 
 // fill gives the recovery its segments, in order: a live segment is copied after all that come before it, so that what is there is
 // a prefix of the source's WAL.
-func (h *History) fill(src Source, p plan, dir string) (int, error) {
+func (h *History) fill(src Source, r Restored, dir string) (int, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, err
 	}
@@ -98,7 +185,8 @@ func (h *History) fill(src Source, p plan, dir string) (int, error) {
 		return 0, err
 	}
 	count := 0
-	for s := p.from; s.number <= p.to.number; s.number++ {
+	last := wal.SegmentOf(uint32(r.Base.Timeline), max(r.To, r.From+1)-1)
+	for s := r.FromSegment(); s.Number <= last.Number; s.Number++ {
 		if err := h.copySegment(src, s, dir); err != nil {
 			return count, err
 		}
@@ -107,21 +195,39 @@ func (h *History) fill(src Source, p plan, dir string) (int, error) {
 	return count, nil
 }
 
-// copySegment looks for a segment where it can be: in the archive, in the volume on its way there, or still in use. A
-// segment leaves each place only after it is in the one before, so a second round finds what moved during the first.
-func (h *History) copySegment(src Source, s segment, dir string) error {
-	volume := h.volumePath(src)
-	places := []string{h.walDir(src.HistoryID), engine.ArchiveDir(volume), engine.WALDir(volume), engine.ArchiveDir(volume)}
-	dst := filepath.Join(dir, s.name())
-	for _, place := range places {
-		err := reflink(filepath.Join(place, s.name()), dst)
+// copySegment looks for a segment where it can be.
+func (h *History) copySegment(src Source, s wal.Segment, dir string) error {
+	dst := filepath.Join(dir, s.Name())
+	for _, place := range h.places(src) {
+		err := reflink(filepath.Join(place, s.Name()), dst)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("copy WAL segment %s: %w", s.name(), err)
+			return fmt.Errorf("copy WAL segment %s: %w", s.Name(), err)
 		}
 		return os.Chown(dst, engine.UserID, engine.UserID)
 	}
-	return fmt.Errorf("WAL segment %s is missing: %w", s.name(), ErrBroken)
+	return fmt.Errorf("WAL segment %s is missing: %w", s.Name(), ErrBroken)
+}
+
+// Verify says why a recovery failed, if its WAL is the reason: ErrBroken. It reads all of that WAL.
+func (h *History) Verify(ctx context.Context, src Source, r Restored) error {
+	defer h.lock(src.HistoryID)()
+	s := r.FromSegment()
+	reader := wal.NewReader(h.openAnywhere(src), s.Timeline, s.Begin())
+	defer func() { _ = reader.Close() }()
+	for reader.Position() < r.To {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := reader.Next()
+		if errors.Is(err, wal.ErrEnd) {
+			return fmt.Errorf("history of cluster %s: %w: %w", src.ClusterID, err, ErrBroken)
+		}
+		if err != nil {
+			return fmt.Errorf("verify history of cluster %s: %w", src.ClusterID, err)
+		}
+	}
+	return nil
 }

@@ -97,6 +97,7 @@ type making struct {
 	conn     *pgx.Conn      // to the node, as superuser, once it is ready
 	warm     sync.WaitGroup // preparations of the gateway
 	recovery engine.Recovery
+	from     history.Source // whose history the volume is made from
 	restored history.Restored
 }
 
@@ -221,9 +222,15 @@ func (m *making) makeVolume(ctx context.Context) error {
 	if c.ForkAt == nil {
 		return m.cfg.Pool.Clone(ctx, volumeOf(src), volumeOf(c))
 	}
-	m.restored, err = m.cfg.History.Restore(ctx, m.liveSource(ctx, src), *c.ForkAt, volumeOf(c))
+	m.from = m.liveSource(ctx, src)
+	m.restored, err = m.cfg.History.Restore(ctx, m.from, target(c), volumeOf(c))
 	m.recovery = m.restored.Recovery
 	return err
+}
+
+// target is the state that a fork shall have.
+func target(c store.Cluster) history.Target {
+	return history.Target{At: *c.ForkAt}
 }
 
 // liveSource is the source of a fork; it is without a connection if its node is down.
@@ -238,8 +245,8 @@ func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source
 
 func (m *making) startNode(ctx context.Context) (err error) {
 	m.conn, err = m.node.StartFresh(ctx, m.recovery)
-	if errors.Is(err, engine.ErrExited) && m.restored.Uncertain {
-		err = m.startAtEnd(ctx)
+	if errors.Is(err, engine.ErrExited) && m.cluster.ForkAt != nil {
+		err = errors.Join(err, m.cfg.History.Verify(ctx, m.from, m.restored))
 	}
 	if err == nil {
 		// A fork has the schema of its source, as it was then.
@@ -250,28 +257,6 @@ func (m *making) startNode(ctx context.Context) (err error) {
 		m.warm.Go(func() { m.cfg.Gateway.Prepare(ctx, m.gatewayCluster(m.cluster)) })
 	}
 	return err
-}
-
-// startAtEnd brings the volume to the end of its source's WAL, when that has no commit later than the moment.
-func (m *making) startAtEnd(ctx context.Context) (err error) {
-	if err := m.clear(ctx); err != nil {
-		return err
-	}
-	if err := m.makeVolume(ctx); err != nil {
-		return err
-	}
-	m.recovery.Until = time.Time{}
-	if m.conn, err = m.node.StartFresh(ctx, m.recovery); err != nil {
-		return err
-	}
-	var last *time.Time
-	if err := m.conn.QueryRow(ctx, "SELECT pg_last_xact_replay_timestamp()").Scan(&last); err != nil {
-		return fmt.Errorf("read last commit: %w", err)
-	}
-	if last != nil && last.After(*m.cluster.ForkAt) {
-		return fmt.Errorf("the WAL ends at %s and recovery did not stop before it: %w", last, history.ErrBroken)
-	}
-	return nil
 }
 
 // setPassword makes the password valid that the answer to the request carried.

@@ -1,0 +1,183 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tine/internal/engine"
+	"tine/internal/store"
+	"tine/internal/wal"
+)
+
+// Commit is a transaction in a cluster's history. Its Start is its name: a cluster can be forked right before and right after it.
+type Commit struct {
+	Start, End wal.LSN // of its commit record
+	XID        uint32
+	At         time.Time // when it was stamped, to the microsecond
+	Marks      []string  // what it did to the schema, as the gateway said in messages with the prefix MarkPrefix
+}
+
+// Segment is the segment in which the commit's record begins.
+func (c Commit) Segment(timeline uint32) wal.Segment { return wal.SegmentOf(timeline, c.Start) }
+
+// MarkPrefix is the prefix of the logical messages by which a transaction says what it does to the schema.
+const MarkPrefix = "tine.mark"
+
+// mostMarks bounds the marks of one transaction, and of all open ones, that are kept: more is no help to anybody.
+const mostMarks = 100
+
+// reading turns the records of a log into commits.
+type reading struct {
+	reader *wal.Reader
+	open   map[uint32][]string // marks of transactions that have not ended
+	kept   int
+}
+
+func newReading(open wal.Open, timeline uint32, from wal.LSN, marks map[uint32][]string) *reading {
+	r := &reading{reader: wal.NewReader(open, timeline, from), open: map[uint32][]string{}}
+	for xid, list := range marks {
+		r.open[xid] = list
+		r.kept += len(list)
+	}
+	return r
+}
+
+// next returns the next commit; an error that is a *wal.EndError says where the log ends.
+func (r *reading) next(before wal.LSN) (c Commit, err error) {
+	for {
+		if r.reader.Position() >= before {
+			return Commit{}, &wal.EndError{At: before, Reason: "no more is asked for"}
+		}
+		rec, err := r.reader.Next()
+		if err != nil {
+			return Commit{}, err
+		}
+		if err := r.mark(&rec); err != nil {
+			return Commit{}, err
+		}
+		outcome, ended, err := rec.Outcome()
+		if err != nil {
+			return Commit{}, err
+		}
+		if !ended {
+			continue
+		}
+		marks := r.take(append([]uint32{rec.XID}, outcome.Children...))
+		if outcome.Committed {
+			return Commit{Start: rec.Start, End: rec.End, XID: rec.XID, At: outcome.At, Marks: marks}, nil
+		}
+	}
+}
+
+// mark keeps what a record says of its transaction.
+func (r *reading) mark(rec *wal.Record) error {
+	m, ok, err := rec.Message()
+	if err != nil || !ok || !m.Transactional || m.Prefix != MarkPrefix || r.kept >= mostMarks {
+		return err
+	}
+	r.open[rec.XID] = append(r.open[rec.XID], string(m.Content))
+	r.kept++
+	return nil
+}
+
+func (r *reading) take(xids []uint32) (marks []string) {
+	if r.kept == 0 {
+		return nil
+	}
+	for _, xid := range xids {
+		marks = append(marks, r.open[xid]...)
+		r.kept -= len(r.open[xid])
+		delete(r.open, xid)
+	}
+	return marks
+}
+
+// eachCommit calls visit for the commits whose records begin at or after from, in the order of the log, until it returns false. It returns
+// where the log ends if it came so far. Of archived segments the index is read, of others the log itself.
+func (h *History) eachCommit(ctx context.Context, src Source, timeline uint32, from wal.LSN, visit func(Commit) bool) (end logEnd, err error) {
+	s := wal.SegmentOf(timeline, from)
+	var last *segmentCommits
+	for ; ; s.Number++ {
+		if err := ctx.Err(); err != nil {
+			return logEnd{}, err
+		}
+		index, err := h.index(src, s, last)
+		if errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return logEnd{}, err
+		}
+		for _, c := range index.commits {
+			if c.Start >= from && !visit(c) {
+				return logEnd{}, nil
+			}
+		}
+		last = index
+	}
+	return h.eachLiveCommit(src, s, last, from, visit)
+}
+
+// eachLiveCommit is eachCommit for what is not archived: from segment s on.
+func (h *History) eachLiveCommit(src Source, s wal.Segment, last *segmentCommits, from wal.LSN, visit func(Commit) bool) (end logEnd, err error) {
+	begin, marks := s.Begin(), map[uint32][]string(nil)
+	if last != nil {
+		begin, marks = last.next, last.marks
+	}
+	r := newReading(h.openAnywhere(src), s.Timeline, begin, marks)
+	defer func() { err = errors.Join(err, r.reader.Close()) }()
+	for {
+		c, err := r.next(^wal.LSN(0))
+		if errors.Is(err, wal.ErrEnd) {
+			return logEnd{at: r.reader.Position(), reason: err}, nil
+		}
+		if err != nil {
+			return logEnd{}, fmt.Errorf("read WAL of cluster %s: %w", src.ClusterID, err)
+		}
+		if c.Start >= from && !visit(c) {
+			return logEnd{}, nil
+		}
+	}
+}
+
+// logEnd is where a log ends, and why no more of it is read.
+type logEnd struct {
+	at     wal.LSN
+	reason error
+}
+
+// openAnywhere opens a segment where it can be: see places.
+func (h *History) openAnywhere(src Source) wal.Open {
+	return func(s wal.Segment) (*os.File, error) {
+		for _, place := range h.places(src) {
+			f, err := os.Open(filepath.Join(place, s.Name()))
+			if !errors.Is(err, os.ErrNotExist) {
+				return f, err
+			}
+		}
+		return nil, os.ErrNotExist
+	}
+}
+
+// places is where a segment can be: in the archive, in the volume on its way there, or still in use. A segment
+// leaves each place only after it is in the one before, so who looks in this order finds what moves meanwhile.
+func (h *History) places(src Source) []string {
+	volume := h.volumePath(src)
+	return []string{h.walDir(src.HistoryID), engine.ArchiveDir(volume), engine.WALDir(volume), engine.ArchiveDir(volume), h.walDir(src.HistoryID)}
+}
+
+// firstAfter returns the first commit, in the order of the log from a restore point's begin on, that is stamped after at; ok is false if there is
+// none, and then end is where the log ends.
+func (h *History) firstAfter(ctx context.Context, src Source, base store.RestorePoint, at time.Time) (c Commit, ok bool, end logEnd, err error) {
+	end, err = h.eachCommit(ctx, src, uint32(base.Timeline), wal.LSN(base.MarkerLSN), func(next Commit) bool {
+		if ok = next.At.After(at); ok {
+			c = next
+		}
+		return !ok
+	})
+	return c, ok, end, err
+}
