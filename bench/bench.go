@@ -58,6 +58,7 @@ func sections() []section {
 		{"size", (*bench).size},
 		{"gateway", (*bench).gateway},
 		{"idle", (*bench).idle},
+		{"api", (*bench).api},
 	}
 }
 

@@ -57,6 +57,18 @@ func TestTableIsAlignedMarkdown(t *testing.T) {
 	}
 }
 
+func TestRequestsAreARowWithTheirRate(t *testing.T) {
+	t.Parallel()
+	a := answered{took: 2 * time.Second}
+	for i := range 200 {
+		a.times = append(a.times, time.Duration(i+1)*time.Millisecond)
+	}
+	got := strings.Join(a.row("get", 64), "|")
+	if want := "get|64|100 ms|198 ms|200 ms|100"; got != want {
+		t.Errorf("row is %s, want %s", got, want)
+	}
+}
+
 func TestNumbersAreReadable(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
