@@ -36,6 +36,7 @@ type upOptions struct {
 	Pool          poolOptions    `yaml:"pool"`
 	History       historyOptions `yaml:"history"`
 	LogSink       logSinkOptions `yaml:"logsink"`
+	Insights      insightOptions `yaml:"insights"`
 }
 
 type poolOptions struct {
@@ -46,6 +47,10 @@ type poolOptions struct {
 
 type logSinkOptions struct {
 	DatadogURL string `yaml:"datadog_url"` // of the intake for logs, with {site} for Datadog's site; empty means Datadog's own
+}
+
+type insightOptions struct {
+	Interval time.Duration `yaml:"interval"` // between samples of what clusters do; 0: a minute
 }
 
 type historyOptions struct {

@@ -32,6 +32,7 @@ import (
 	"tine/internal/gateway"
 	"tine/internal/history"
 	"tine/internal/host"
+	"tine/internal/insights"
 	"tine/internal/logsink"
 	"tine/internal/panel"
 	"tine/internal/sandbox"
@@ -77,6 +78,9 @@ func (u *up) start(ctx context.Context) error {
 	}
 	u.background.Go(func() { returnMemory(background) })
 	u.background.Go(func() { u.sinks.Run(background) })
+	u.background.Go(func() {
+		insights.New(insights.Config{Source: u.host, Records: u.store, Log: u.log, Interval: u.opts.Insights.Interval}).Run(background)
+	})
 	if u.control != nil {
 		u.background.Go(func() {
 			u.control.KeepRunning(background, func(err error) {
@@ -241,7 +245,11 @@ func (u *up) startHost(ctx context.Context) (err error) {
 	})
 	u.gateway = gateway.NewServer(gateway.Config{
 		Slow: u.sinks.Slow,
-		Log:  u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
+		// No cluster is open before there is a host.
+		Dropped: func(clusterID string, before time.Time, namespace string) {
+			u.host.Dropped(clusterID, before, namespace)
+		},
+		Log: u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
 	})
 	u.host, err = host.New(host.Config{
 		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
@@ -279,7 +287,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	f := fleet.New(fleet.Config{
 		Store: u.store, Data: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
-		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets,
+		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
 	})
 	u.fleet = f
 	if err := f.StartMeters(ctx); err != nil {
@@ -297,6 +305,16 @@ func (u *up) startAPI(ctx context.Context) error {
 	}
 	u.api, err = listenAPI(ctx, u.opts.Listen, mux, secure, u.log)
 	return err
+}
+
+// recentLogs returns the newest lines of a cluster's log.
+func (u *up) recentLogs(_ context.Context, c store.Cluster, most int) ([]fleet.LogLine, error) {
+	lines, err := u.sinks.Recent(c.Node.ID, most)
+	list := make([]fleet.LogLine, len(lines))
+	for i, l := range lines {
+		list[i] = fleet.LogLine(l)
+	}
+	return list, err
 }
 
 // metrics are those of the clusters' gateways and of this process.

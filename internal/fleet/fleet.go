@@ -29,6 +29,8 @@ type Config struct {
 	CA func() ([]byte, error)
 	// Secrets seals what must be kept and nobody may read: keys of log sinks, the password for metrics.
 	Secrets *secrets.Box
+	// Logs returns the newest lines of a cluster's log, the oldest of them first, with nothing in them that repeats statements or values. Default: there are none.
+	Logs func(ctx context.Context, c store.Cluster, most int) ([]LogLine, error)
 	// HistoryWindow is how far back a cluster can be forked; default 7 days.
 	HistoryWindow time.Duration
 	// ReplayBudget is how much write-ahead log may lie between two restore points, in bytes; default 64 MiB.
@@ -59,6 +61,9 @@ func New(cfg Config) *Fleet {
 	}
 	if cfg.ReplayBudget == 0 {
 		cfg.ReplayBudget = defaultReplayBudget
+	}
+	if cfg.Logs == nil {
+		cfg.Logs = func(context.Context, store.Cluster, int) ([]LogLine, error) { return nil, nil }
 	}
 	if cfg.CA == nil {
 		cfg.CA = func() ([]byte, error) { return nil, nil }

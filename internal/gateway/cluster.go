@@ -30,9 +30,10 @@ type cluster struct {
 	listener net.Listener
 	started  time.Time
 
-	tls       *tls.Config                                             // nil: everybody speaks plain text
-	plaintext bool                                                    // clients on this machine may, too
-	tellSlow  func(clusterID string, at time.Time, attrs []slog.Attr) // nil: nobody
+	tls       *tls.Config                                                // nil: everybody speaks plain text
+	plaintext bool                                                       // clients on this machine may, too
+	tellSlow  func(clusterID string, at time.Time, attrs []slog.Attr)    // nil: nobody
+	tellDrop  func(clusterID string, before time.Time, namespace string) // nil: nobody
 	times     Times
 	codecs    *wire.Codecs
 	buffers   *sync.Pool
@@ -83,6 +84,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		tls:       cfg.TLS,
 		plaintext: cfg.Plaintext,
 		tellSlow:  cfg.Slow,
+		tellDrop:  cfg.Dropped,
 		times:     cfg.Times,
 		penalties: newPenalties(cfg.Clock),
 		commands:  knownCommands(v),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -17,7 +18,8 @@ const (
 		" AND collection_name = $3) THEN " + emitMark + "$4::text) END"
 	sqlDrop = "SELECT existed, CASE WHEN existed THEN " + emitMark +
 		"$3::text) END FROM (SELECT documentdb_api.drop_collection($1, $2) AS existed OFFSET 0) AS dropped"
-	sqlDropDatabase = "SELECT documentdb_api.drop_database($1), CASE WHEN EXISTS (SELECT FROM " + catalogOf + ") THEN " + emitMark + "$2::text) END"
+	sqlDropDatabase = "SELECT documentdb_api.drop_database($1), CASE WHEN EXISTS (SELECT FROM " + catalogOf + ") THEN " + emitMark +
+		"$2::text) END, EXISTS (SELECT FROM " + catalogOf + ")"
 
 	sqlListDatabases = "SELECT documentdb_api.list_databases($1::bytea)::bytea"
 
@@ -44,6 +46,7 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 		return nil, err
 	}
 	var existed bool
+	before := time.Now()
 	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll, markText(r.command, r.db+"."+coll)}, &existed, nil); err != nil {
 		return nil, err
 	}
@@ -53,12 +56,25 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if !existed {
 		return nil, mongoerr.New(mongoerr.NamespaceNotFound, "ns not found")
 	}
+	c.cluster.dropped(before, r.db+"."+coll)
 	return marshal(bson.D{{Key: "ns", Value: r.db + "." + coll}, {Key: "ok", Value: 1.0}})
 }
 
+// dropped tells who wants to know that something was dropped.
+func (c *cluster) dropped(before time.Time, namespace string) {
+	if c.tellDrop != nil {
+		c.tellDrop(c.spec.ID, before, namespace)
+	}
+}
+
 func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	if err := c.exec(ctx, r, sqlDropDatabase, r.db, markText(r.command, r.db)); err != nil {
+	var existed bool
+	before := time.Now()
+	if err := c.queryRow(ctx, r, sqlDropDatabase, []any{r.db, markText(r.command, r.db)}, nil, nil, &existed); err != nil {
 		return nil, err
+	}
+	if existed {
+		c.cluster.dropped(before, r.db)
 	}
 	return marshal(bson.D{{Key: "dropped", Value: r.db}, {Key: "ok", Value: 1.0}})
 }

@@ -36,6 +36,10 @@ type Config struct {
 	// Slow is told of each slow operation of a cluster, beside the log, with the same attributes; it must return at once. Default: nobody is.
 	Slow func(clusterID string, at time.Time, attrs []slog.Attr)
 
+	// Dropped is told of each collection (db.name) and database (its name alone) that a client has dropped, with a moment right before it was; it must return
+	// at once. Default: nobody is.
+	Dropped func(clusterID string, before time.Time, namespace string)
+
 	// TLS is spoken with clients who begin with it. Without it all speak plain text, which is for tests.
 	TLS *tls.Config
 	// Plaintext lets clients on this machine, and only those, do without TLS.

@@ -55,7 +55,10 @@ type Host struct {
 	cancel context.CancelFunc
 
 	// gateways orders what gateways are told: who holds it reads a cluster's row and acts on it, so that the last to act knows the newest.
-	gateways sync.Mutex
+	gateways   sync.Mutex
+	drops      *drops
+	background sync.WaitGroup
+
 	versions map[string]string // that open gateways present, by cluster ID; guarded by gateways
 
 	mu struct {
@@ -67,6 +70,10 @@ type Host struct {
 
 // running is a cluster whose node is watched.
 type running struct {
+	clusterID string
+	node      *engine.Node
+	measured  measured // by the one who takes readings
+
 	ctx   context.Context //nolint:containedctx // of its tasks; ends when the watching does
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -82,7 +89,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.AfterStep == nil {
 		cfg.AfterStep = func(string) {}
 	}
-	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name)}
+	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops()}
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
@@ -106,6 +113,7 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) Start(ctx context.Context) error {
 	// The background must live longer than the call, and have its values.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	h.background.Go(func() { h.recordDrops(h.ctx) })
 	if err := h.converge(ctx); err != nil {
 		return fmt.Errorf("start host %s: %w", h.cfg.Name, err)
 	}
@@ -131,6 +139,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	for _, id := range h.runningIDs() {
 		_ = h.unwatch(id)
 	}
+	h.background.Wait()
 	if err != nil {
 		return fmt.Errorf("stop host %s: %w", h.cfg.Name, err)
 	}

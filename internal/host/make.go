@@ -147,7 +147,24 @@ func (m *making) steps() []step {
 		},
 		"online": m.goOnline,
 	}
-	return inOrder(makeSteps(), do)
+	steps := inOrder(makeSteps(), do)
+	for i := range steps {
+		steps[i].do = m.told(steps[i])
+	}
+	return steps
+}
+
+// told is a step that says when it is complete, for who watches.
+func (m *making) told(s step) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := s.do(ctx); err != nil || s.name == "online" {
+			return err
+		}
+		if err := m.cfg.Store.SetPhase(ctx, m.cluster.ID, s.name); err != nil {
+			m.log.WarnContext(ctx, "progress not told", "cluster", m.cluster.Name, "error", err)
+		}
+		return nil
+	}
 }
 
 // inOrder puts what is to be done into the order of the names.

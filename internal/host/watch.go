@@ -15,7 +15,7 @@ import (
 // watch begins to look after an online cluster: its node is started again when it dies, its history is kept.
 func (h *Host) watch(c store.Cluster, n *engine.Node) {
 	ctx, stop := context.WithCancel(h.ctx)
-	r := &running{ctx: ctx, stop: stop}
+	r := &running{clusterID: c.ID, node: n, ctx: ctx, stop: stop}
 	h.mu.Lock()
 	h.mu.running[c.ID] = r
 	h.mu.Unlock()

@@ -12,10 +12,35 @@ import (
 
 // changes are the forms that change something, each filled in so that it would.
 func changes(c store.Cluster) map[string]url.Values {
+	database := "/databases/" + c.ID
+	settings := database + "/settings"
 	return map[string]url.Values{
-		"/databases/new":                  {"name": {"made"}, "size": {"db-s-1vcpu-1gb"}, "region": {"nyc1"}, "version": {"8"}},
-		"/databases/" + c.ID + "/fork":    {"name": {"forked"}, "size": {"db-s-1vcpu-1gb"}, "state": {"latest"}},
-		"/databases/" + c.ID + "/destroy": {"name": {c.Name}},
+		"/databases/new":              {"name": {"made"}, "size": {"db-s-1vcpu-1gb"}, "region": {"nyc1"}, "version": {"8"}},
+		database + "/fork":            {"name": {"forked"}, "size": {"db-s-1vcpu-1gb"}, "state": {"latest"}},
+		database + "/destroy":         {"name": {c.Name}},
+		database + "/resize":          {"size": {"db-s-1vcpu-2gb"}},
+		database + "/users":           {"name": {"ada"}},
+		database + "/users/x":         {"role": {"readOnly"}},
+		database + "/users/x/reset":   {},
+		database + "/users/x/delete":  {"confirm": {"x"}},
+		database + "/dbs":             {"db": {"shop"}},
+		database + "/dbs/shop/delete": {"confirm": {"shop"}},
+		settings + "/sources":         {"sources": {"192.0.2.1"}},
+		settings + "/sources/remove":  {"source": {"x"}},
+		settings + "/maintenance":     {"day": {"monday"}, "hour": {"01:00"}},
+		settings + "/update":          {},
+		settings + "/version":         {"version": {"8"}},
+		settings + "/autoscale":       {"threshold": {"50"}, "increment": {"10"}},
+		settings + "/config":          {"default_read_concern": {"local"}},
+		settings + "/tags":            {"tag": {"x"}},
+		settings + "/tags/remove":     {"tag": {"x"}},
+		settings + "/sinks":           {"sink": {"x"}, "site": {"datadoghq.com"}, "key": {"x"}},
+		settings + "/sinks/remove":    {"sink_id": {"x"}},
+		"/tokens":                     {"name": {"x"}, "scopes": {"admin"}},
+		"/tokens/x/revoke":            {},
+		database + "/fork/preview":    {},
+		database + "/resize/preview":  {},
+		"/databases/new/preview":      {},
 	}
 }
 
@@ -23,7 +48,7 @@ func TestFormsWithoutTheirCSRFTokenAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.online(t, "backend")
-	w, other := b.loggedIn(t, store.ScopeWrite), b.browser(t)
+	w, other := b.loggedIn(t, store.ScopeAdmin), b.browser(t)
 	other.get(t, "/login")
 	for path, form := range changes(c) {
 		for what, csrf := range map[string]string{"missing": "", "wrong": "x", "of another page": other.csrf} {
@@ -45,7 +70,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.online(t, "backend")
-	w := b.loggedIn(t, store.ScopeWrite)
+	w := b.loggedIn(t, store.ScopeAdmin)
 	for path, form := range changes(c) {
 		form.Set("csrf", w.csrf)
 		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
@@ -67,8 +92,22 @@ func TestTheScopeReadSeesNoButtonsAndIsRefused(t *testing.T) {
 	page := w.get(t, "/databases/"+c.ID)
 	page.want(t, http.StatusOK, "backend", "1.5 GiB")
 	page.wantWithout(t, "/fork", "/destroy")
-	for path, form := range changes(c) {
+	// There is nothing to press but what looks, and the way out.
+	for _, tab := range []string{"", "/users", "/history", "/insights", "/logs", "/events", "/settings"} {
+		page := w.get(t, "/databases/"+c.ID+tab)
+		if page.want(t, http.StatusOK, `aria-current="page"`); strings.Count(page.body, "<button") != 1+strings.Count(page.body, "data-copy hidden") {
+			t.Errorf("%s has buttons:\n%s", tab, page.body)
+		}
+		page.wantWithout(t, "/fork?", "/fork\"", "/destroy", "/resize", "/delete")
+	}
+	w.get(t, "/databases").wantWithout(t, "/fork", "/destroy", "/resize", "/tokens", "/audit")
+	for _, path := range []string{
+		"/databases/new", "/databases/" + c.ID + "/fork", "/databases/" + c.ID + "/destroy", "/databases/" + c.ID + "/resize",
+		"/databases/" + c.ID + "/users/x", "/databases/" + c.ID + "/dbs/x/delete", "/tokens", "/tokens/x/revoke", "/audit",
+	} {
 		w.get(t, path).want(t, http.StatusForbidden, "Your token may not do this", "yours has account:read")
+	}
+	for path, form := range changes(c) {
 		form.Set("csrf", w.csrf)
 		b.wantUntouched(t, func() {
 			w.do(t, http.MethodPost, path, form.Encode(), "Content-Type", "application/x-www-form-urlencoded").
@@ -152,6 +191,12 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 		w.get(t, "/databases/"+fork.ID),
 		w.get(t, database+"/fork?at="+url.QueryEscape(hostile)),
 		w.get(t, database+"/destroy"),
+		w.get(t, database+"/settings"),
+		w.get(t, database+"/history"),
+		w.get(t, database+"/insights"),
+		w.get(t, database+"/events"),
+		w.get(t, "/databases?q="+url.QueryEscape(hostile)),
+		w.post(t, database+"/settings/sources", "sources", hostile, "description", hostile),
 		w.post(t, "/databases/new", "name", hostile, "size", hostile, "storage", hostile),
 		w.post(t, database+"/fork", "name", hostile, "size", hostile, "state", "point", "at", hostile),
 		w.post(t, database+"/destroy", "name", hostile),

@@ -122,6 +122,9 @@ func setupWith(t testing.TB, serve func(http.Handler) *httptest.Server) *bundle 
 	b.fleet = fleet.New(fleet.Config{
 		Store: b.store, Data: &nodeData{tb: t}, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
 		Ports: store.PortRange{First: 28000, Last: 29999}, Secrets: box,
+		Logs: func(context.Context, store.Cluster, int) ([]fleet.LogLine, error) {
+			return []fleet.LogLine{{At: now, Status: "info", Message: "database system is ready"}, {Status: "error", Message: "no way"}}, nil
+		},
 	})
 	b.server = serve(panel.New(panel.Config{
 		Fleet: b.fleet, Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),
@@ -152,18 +155,43 @@ func (b *bundle) browser(t *testing.T) *browser {
 // loggedIn is a browser with a session of a new token of that scope.
 func (b *bundle) loggedIn(t *testing.T, scope string) *browser {
 	t.Helper()
-	secret, _, err := b.store.CreateToken(t.Context(), scope, nil, scope)
+	return b.loggedInWith(t, scope)
+}
+
+// loggedInWith is a browser with a session of a new token of those scopes.
+func (b *bundle) loggedInWith(t *testing.T, scopes ...string) *browser {
+	t.Helper()
+	secret, _, err := b.store.CreateToken(t.Context(), scopes[0], nil, scopes...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := b.browser(t)
+	w.logIn(t, secret)
+	return w
+}
+
+// logIn begins a session.
+func (w *browser) logIn(t *testing.T, secret string) {
+	t.Helper()
 	w.get(t, "/login")
 	if p := w.post(t, "/login", "token", secret); p.status != http.StatusSeeOther {
 		t.Fatalf("log-in answered %d", p.status)
 	}
 	w.get(t, "/databases")
+}
+
+// relogin begins another session, with another token of the scope.
+func (w *browser) relogin(t *testing.T, scope string) *browser {
+	t.Helper()
+	secret, _, err := w.b.store.CreateToken(t.Context(), scope+" again", nil, scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.logIn(t, secret)
 	return w
 }
+
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
 type answer struct {
 	status   int

@@ -59,6 +59,9 @@ func (p *panel) settingsPage(v visit, base clusterView, f form) (answer, error) 
 			view.Versions = append(view.Versions, version)
 		}
 	}
+	if len(view.Versions) == 0 && f.Field == "version" {
+		view.Form.Field = "" // there is no such input to point at
+	}
 	view.Form.values = view.filled()
 	return answer{status: f.status(), page: "settings", title: "Settings of " + base.Cluster.Name, data: view}, nil
 }
