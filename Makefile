@@ -44,9 +44,16 @@ race: engine ## As test, with the race detector, which needs gcc and several tim
 race-api: engine ## 200 requests at once, with the race detector in the test and in tine up
 	@go test -race -count=1 -v -run '^TestManyRequestsAtOnce$$' ./e2e
 
+.PHONY: clients
+clients: engine ## Build doctl, OpenTofu and DigitalOcean's provider (minutes, once), and test Tine through them
+	$(TOOL) golangci-lint run --build-tags doclients ./e2e/doclients
+	@scripts/doclients.sh
+	go test -count=1 -timeout 20m -tags doclients ./e2e/doclients
+
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...
+	go vet -tags doclients ./e2e/doclients
 	$(TOOL) golangci-lint run
 
 .PHONY: fmt
