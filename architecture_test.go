@@ -85,7 +85,7 @@ func layers() map[string][]string {
 		"gateway":   {"engine"},
 		"history":   {"engine", "storage", "store", "wal"},
 		"host":      {"catalog", "engine", "gateway", "history", "insights", "sandbox", "storage", "store", "wal"},
-		"fleet":     {"catalog", "databases", "secrets", "store"},
+		"fleet":     {"catalog", "databases", "secrets", "store", "wal"},
 		"databases": {},
 		"secrets":   {},
 		"insights":  {"gateway", "store"},

@@ -80,7 +80,7 @@ func newClusterCreateCommand(o *clientOptions) *cobra.Command {
 
 // make sends a request for a cluster and prints the result, which holds the only copy of its password: also when waiting fails or
 // is interrupted.
-func (o *clientOptions) make(cmd *cobra.Command, api *client, request *godo.DatabaseCreateRequest, wait waitOptions) error {
+func (o *clientOptions) make(cmd *cobra.Command, api *client, request any, wait waitOptions) error {
 	start := time.Now()
 	var root clusterRoot
 	if err := api.call(cmd.Context(), http.MethodPost, clustersPath, request, &root); err != nil {

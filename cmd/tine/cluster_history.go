@@ -32,13 +32,18 @@ type forkEstimate struct {
 
 func newClusterHistoryCommand(o *clientOptions) *cobra.Command {
 	var at string
+	var t transactionsFlags
 	cmd := &cobra.Command{
 		Use:   "history CLUSTER",
 		Short: "Show the moments that a cluster can be forked at, and its restore points",
-		Long:  `Show the moments that a cluster can be forked at, and its restore points. With --at, show what a fork at that moment would take instead.`,
+		Long: `Show the moments that a cluster can be forked at, and its restore points. With --at, show what a fork at that moment would take instead.
+
+With --transactions, list the transactions around a moment instead, oldest first, with what they did to the schema: ` + "`tine cluster fork`" + ` can make
+a fork right before or right after each of them.`,
 		Example: `  tine cluster history shop
   tine cluster history shop --at 2h
-  tine cluster history shop --at latest`,
+  tine cluster history shop --at latest
+  tine cluster history shop --transactions --around 14:03:07 --schema`,
 		Args:              takes("CLUSTER"),
 		ValidArgsFunction: completeCluster(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,6 +54,9 @@ func newClusterHistoryCommand(o *clientOptions) *cobra.Command {
 			c, err := api.find(cmd.Context(), args[0])
 			if err != nil {
 				return err
+			}
+			if t.wanted {
+				return o.listTransactions(cmd, api, c, t)
 			}
 			query, err := estimateQuery(at)
 			if err != nil {
@@ -65,6 +73,7 @@ func newClusterHistoryCommand(o *clientOptions) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", "`moment` of a fork to estimate: RFC 3339 with any fraction, how long ago, like 90s or 2h, or latest")
+	t.add(cmd)
 	return cmd
 }
 

@@ -71,6 +71,27 @@ func TestHistoryShowsTheWindowAndWithAMomentWhatAForkTakes(t *testing.T) {
 	}
 }
 
+func TestTransactionsAreListedAndForkedAround(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	got := tine(t, a.URL, "cluster", "history", "shop", "--transactions")
+	want := "TRANSACTION   COMMITTED                 CHANGED\n0/3A2F198     2026-08-01T12:03:07.25Z   drop shop.orders\n0/3A2F200     2026-08-01T12:03:08Z      \n"
+	if got.code != exitOK || strings.TrimRight(got.stdout, " \n") != strings.TrimRight(want, " \n") {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	got = tine(t, a.URL, "cluster", "history", "shop", "--transactions", "--around", "2026-08-01T14:03:07+02:00", "--count", "3", "--schema", "-o", "json")
+	if asked := decode(t, got.stdout)["asked"]; asked != "2026-08-01T12:03:07.000000Z 3 true" {
+		t.Errorf("the request asked for %v", asked)
+	}
+	for _, side := range []string{"before", "after"} {
+		got = tine(t, a.URL, "cluster", "fork", "shop", "copy", "--"+side, "0/3A2F198")
+		source, _ := decode(t, *a.created.Load())["backup_restore"].(map[string]any)
+		if got.code != exitOK || len(source) != 2 || source["database_name"] != "shop" || source[side+"_transaction"] != "0/3A2F198" {
+			t.Errorf("exit code %d, the request has %v: %s", got.code, source, got.stderr)
+		}
+	}
+}
+
 func TestWaitEndsOnlineWithThePasswordOfTheFirstAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

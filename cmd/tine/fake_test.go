@@ -77,6 +77,12 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 		answer(w, http.StatusOK, `{"window":{"from":"2026-08-01T11:00:00.5Z","to":"2026-08-01T12:30:00Z"},`+
 			`"restore_points":[{"created_at":"2026-08-01T11:00:00.5Z","size_gigabytes":0.1}]`+estimate+`}`)
 	})
+	mux.HandleFunc("GET /v2/databases/"+shopID+"/history/transactions", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		answer(w, http.StatusOK, `{"transactions":[{"id":"0/3A2F198","committed_at":"2026-08-01T12:03:07.25Z","number":812,"changes":["drop shop.orders"]},`+
+			`{"id":"0/3A2F200","committed_at":"2026-08-01T12:03:08Z","number":813,"changes":[]}],"asked":"`+
+			q.Get("around")+" "+q.Get("count")+" "+q.Get("schema")+`"}`)
+	})
 	mux.HandleFunc("GET /v2/databases/"+forkID+"/events", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"events":[{"message":"It began."},{"message":"The disk is full."}]}`)
 	})

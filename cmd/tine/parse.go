@@ -10,20 +10,38 @@ import (
 
 var agoPattern = regexp.MustCompile(`^(?:([0-9]+)d)?(.*)$`)
 
-// parseMoment reads --at: a moment in RFC 3339 with any fraction, or how long ago it was. The API knows microseconds; what is
+// parseMoment reads a moment: in RFC 3339 with any fraction, how long ago it was, or the clock's latest time of that name. The API knows microseconds; what is
 // finer is cut off, so that the fork never holds more than was asked for. Whether the moment can be forked at is the API's to say:
 // its clock counts, not this machine's.
 func parseMoment(text string, now time.Time) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		ago, ok := parseAgo(text)
-		if !ok {
-			return time.Time{}, &usageError{fmt.Sprintf(
-				"--at must be a time like 2026-08-01T18:42:27.123456Z, or how long ago it was, like 90s, 2h or 3d12h; got %q", text)}
+		var ok bool
+		if at, ok = parseClock(text, now); !ok {
+			ago, ok := parseAgo(text)
+			if !ok {
+				return time.Time{}, &usageError{fmt.Sprintf("a moment must be a time like 2026-08-01T18:42:27.123456Z, "+
+					"how long ago it was, like 90s, 2h or 3d12h, or a time of day, like 14:03:07; got %q", text)}
+			}
+			at = now.Add(-ago)
 		}
-		at = now.Add(-ago)
 	}
 	return at.UTC().Truncate(time.Microsecond), nil
+}
+
+// parseClock reads a time of day, with or without seconds: the latest one that is over, in the time zone of now.
+func parseClock(text string, now time.Time) (time.Time, bool) {
+	clock, err := time.Parse("15:04:05", text)
+	if err != nil {
+		if clock, err = time.Parse("15:04", text); err != nil {
+			return time.Time{}, false
+		}
+	}
+	at := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), now.Location())
+	if at.After(now) {
+		at = at.AddDate(0, 0, -1)
+	}
+	return at, true
 }
 
 // parseExpiry reads --expires: a moment, or how long from now.

@@ -20,6 +20,9 @@ func TestMomentIsATimeOrHowLongAgo(t *testing.T) {
 		"3d":                               "2026-07-29T12:00:00.000000Z",
 		"3d12h":                            "2026-07-29T00:00:00.000000Z",
 		"1.5s":                             "2026-08-01T11:59:58.500000Z",
+		"11:03:07":                         "2026-08-01T11:03:07.000000Z",
+		"11:03":                            "2026-08-01T11:03:00.000000Z",
+		"14:03:07.5":                       "2026-07-31T14:03:07.500000Z", // it is not yet today's
 	} {
 		at, err := parseMoment(text, now)
 		if err != nil {
@@ -34,7 +37,7 @@ func TestMomentIsATimeOrHowLongAgo(t *testing.T) {
 
 func TestMomentIsRefusedInWords(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"yesterday", "90", "-2h", "0s", "d", "2026-08-01", "2026-08-01 11:42:27", "99999999999d", "1d-2h", " 2h"} {
+	for _, text := range []string{"yesterday", "90", "-2h", "0s", "d", "2026-08-01", "2026-08-01 11:42:27", "99999999999d", "1d-2h", " 2h", "25:00", "14:3"} {
 		if at, err := parseMoment(text, time.Now()); exitCode(err) != exitUsage {
 			t.Errorf("%q is accepted as %s, %v", text, at, err)
 		}

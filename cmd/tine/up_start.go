@@ -285,7 +285,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	}
 	ports.Usable = func(port int) bool { return portIsFree(u.opts.GatewayListen, port) }
 	f := fleet.New(fleet.Config{
-		Store: u.store, Data: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
+		Store: u.store, Data: u.host, Log: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
 		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
 	})

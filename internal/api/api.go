@@ -122,7 +122,8 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 			http.MethodGet: {store.ScopeDatabaseRead, s.getFirewall},
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.putFirewall},
 		},
-		database + "/history": {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+		database + "/history":              {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+		database + "/history/transactions": {http.MethodGet: {store.ScopeDatabaseRead, s.listTransactions}},
 		database + "/logsink": {
 			http.MethodGet:  {store.ScopeDatabaseRead, s.listSinks},
 			http.MethodPost: {store.ScopeDatabaseCreate, s.createSink},

@@ -23,6 +23,8 @@ type createBody struct {
 	BackupRestore      *struct {
 		DatabaseName    string `json:"database_name"`
 		BackupCreatedAt string `json:"backup_created_at"`
+		Before          string `json:"before_transaction"` // ours
+		After           string `json:"after_transaction"`  // ours
 	} `json:"backup_restore"`
 	Rules     []firewallRule `json:"rules"`
 	Autoscale struct {
@@ -69,7 +71,7 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 	if b.BackupRestore == nil {
 		return request, nil
 	}
-	request.Source = &fleet.Source{Name: b.BackupRestore.DatabaseName}
+	request.Source = &fleet.Source{Name: b.BackupRestore.DatabaseName, Before: b.BackupRestore.Before, After: b.BackupRestore.After}
 	if text := b.BackupRestore.BackupCreatedAt; text != "" {
 		at, err := parseTime("backup_restore.backup_created_at", text)
 		if err != nil {

@@ -36,6 +36,9 @@ type Source struct {
 	ID, Name string
 	// At is the moment to fork at, to the microsecond; nil means the latest.
 	At *time.Time
+	// Before and After are transactions to fork at, by the ids that Transactions shows: without it, or with it. At most one of the three
+	// is given.
+	Before, After string
 }
 
 // Created is the answer to a CreateRequest. It holds the only copy of the password.

@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Store   *store.Store
 	Data    Data // users and databases
+	Log     Log  // transactions
 	Catalog *catalog.Catalog
 	Clock   func() time.Time // default: the system's
 	Random  io.Reader        // where ids and passwords come from; default: the system's

@@ -42,6 +42,9 @@ func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Clust
 		}
 		c.ForkAt = &at
 	}
+	if err := f.checkTransaction(ctx, source, points, r, c); err != nil {
+		return err
+	}
 	c.SourceID = source.ID
 	c.Charge.SharedBytes = sharedBytes(points, c.ForkAt)
 	inherit(c, source)

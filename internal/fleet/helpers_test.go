@@ -27,7 +27,7 @@ func setup(t *testing.T) bundle {
 		t.Fatal(err)
 	}
 	return bundle{store: s, fleet: fleet.New(fleet.Config{
-		Store: s, Data: &node{down: true}, Catalog: c, Clock: func() time.Time { return now }, Host: "local", GatewayHost: "tine.example.com",
+		Store: s, Data: &node{down: true}, Log: transactions(), Catalog: c, Clock: func() time.Time { return now }, Host: "local", GatewayHost: "tine.example.com",
 		Ports: store.PortRange{First: 28000, Last: 28019},
 	})}
 }

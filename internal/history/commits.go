@@ -13,16 +13,8 @@ import (
 	"tine/internal/wal"
 )
 
-// Commit is a transaction in a cluster's history. Its Start is its name: a cluster can be forked right before and right after it.
-type Commit struct {
-	Start, End wal.LSN // of its commit record
-	XID        uint32
-	At         time.Time // when it was stamped, to the microsecond
-	Marks      []string  // what it did to the schema, as the gateway said in messages with the prefix MarkPrefix
-}
-
-// Segment is the segment in which the commit's record begins.
-func (c Commit) Segment(timeline uint32) wal.Segment { return wal.SegmentOf(timeline, c.Start) }
+// Commit is a transaction in a cluster's history, which can be forked right before and right after it.
+type Commit = wal.Commit
 
 // MarkPrefix is the prefix of the logical messages by which a transaction says what it does to the schema.
 const MarkPrefix = "tine.mark"

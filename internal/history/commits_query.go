@@ -51,6 +51,36 @@ func (h *History) around(ctx context.Context, src Source, points []store.Restore
 	}
 }
 
+// Commit returns the transaction whose commit record begins at lsn; ErrNoCommit if there is none, ErrOutside if the history begins later.
+func (h *History) Commit(ctx context.Context, src Source, lsn wal.LSN) (Commit, error) {
+	defer h.lock(src.HistoryID)()
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
+	if err != nil {
+		return Commit{}, err
+	}
+	base, err := baseFor(points, Target{LSN: lsn})
+	if err != nil {
+		return Commit{}, fmt.Errorf("find transaction %s of cluster %s: %w", lsn, src.ClusterID, err)
+	}
+	c, err := h.commit(ctx, src, uint32(base.Timeline), lsn)
+	if err != nil {
+		return Commit{}, fmt.Errorf("find transaction %s of cluster %s: %w", lsn, src.ClusterID, err)
+	}
+	return c, nil
+}
+
+// commit is Commit for a transaction on a timeline.
+func (h *History) commit(ctx context.Context, src Source, timeline uint32, lsn wal.LSN) (c Commit, err error) {
+	_, err = h.eachCommit(ctx, src, timeline, lsn, func(next Commit) bool {
+		c = next
+		return false
+	})
+	if err == nil && c.Start != lsn {
+		err = ErrNoCommit
+	}
+	return c, err
+}
+
 // mostBack bounds how many restore points Around goes back for more commits.
 const mostBack = 256
 

@@ -86,16 +86,9 @@ func (h *History) restore(ctx context.Context, src Source, t Target, volume stri
 
 // aimAtCommit ends the recovery right before or after a commit.
 func (h *History) aimAtCommit(ctx context.Context, src Source, t Target, r *Restored) error {
-	var c Commit
-	_, err := h.eachCommit(ctx, src, uint32(r.Base.Timeline), t.LSN, func(next Commit) bool {
-		c = next
-		return false
-	})
+	c, err := h.commit(ctx, src, uint32(r.Base.Timeline), t.LSN)
 	if err != nil {
 		return err
-	}
-	if c.Start != t.LSN {
-		return fmt.Errorf("no transaction has its commit record at %s: %w", t.LSN, ErrNoCommit)
 	}
 	if r.To = c.End; t.After {
 		r.Recovery.After = c.Start

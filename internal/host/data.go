@@ -2,12 +2,16 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tine/internal/engine"
+	"tine/internal/history"
 	"tine/internal/store"
+	"tine/internal/wal"
 )
 
 // Use runs do with a connection to a cluster's node as the gateway's role, which may change users and take the role of their work. It is how the control plane reaches users and databases, which are
@@ -23,3 +27,18 @@ func (h *Host) Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) erro
 
 // UsersChanged has a cluster's gateway read its users again.
 func (h *Host) UsersChanged(clusterID string) { h.cfg.Gateway.UsersChanged(clusterID) }
+
+// Transactions returns the transactions around a moment of a cluster's history, up to count before and up to count after it; with marked set only
+// those that changed the schema.
+func (h *Host) Transactions(ctx context.Context, c store.Cluster, at time.Time, count int, marked bool) ([]wal.Commit, error) {
+	return h.cfg.History.Around(ctx, h.source(c, h.node(c)), at, count, marked)
+}
+
+// Transaction returns the transaction whose commit record begins at lsn; found is false if the cluster's history has none.
+func (h *Host) Transaction(ctx context.Context, c store.Cluster, lsn wal.LSN) (t wal.Commit, found bool, err error) {
+	t, err = h.cfg.History.Commit(ctx, h.source(c, h.node(c)), lsn)
+	if errors.Is(err, history.ErrNoCommit) || errors.Is(err, history.ErrOutside) {
+		return wal.Commit{}, false, nil
+	}
+	return t, err == nil, err
+}

@@ -15,6 +15,7 @@ import (
 	"tine/internal/history"
 	"tine/internal/store"
 	"tine/internal/users"
+	"tine/internal/wal"
 )
 
 type createWorker struct {
@@ -247,7 +248,7 @@ func (m *making) makeVolume(ctx context.Context) error {
 
 // target is the state that a fork shall have.
 func target(c store.Cluster) history.Target {
-	return history.Target{At: *c.ForkAt}
+	return history.Target{At: *c.ForkAt, LSN: wal.LSN(c.ForkLSN), After: c.ForkAfter}
 }
 
 // liveSource is the source of a fork; it is without a connection if its node is down.

@@ -39,6 +39,10 @@ type Cluster struct {
 	SourceID, SourceName string
 	// ForkAt is the moment of the source that the fork shows; nil means the latest.
 	ForkAt *time.Time
+	// ForkLSN is the transaction of the source that the fork is made at, by where its commit record begins; 0 means a moment. The fork has
+	// the transaction if ForkAfter is set; ForkAt is when it was committed.
+	ForkLSN   uint64
+	ForkAfter bool
 
 	// DoadminVerifier is the SCRAM-SHA-256 verifier that the host gives to doadmin; never a password.
 	DoadminVerifier string

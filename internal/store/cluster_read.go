@@ -16,7 +16,7 @@ import (
 const clusterColumns = `id, name, engine, version, region, size, num_nodes, storage_mib, status, failure, tags,
 	created_at, requested_at, host, port, coalesce(source_id::text, ''), source_name, fork_at, doadmin_verifier,
 	node_id, node_restarts, history_id, settings, trusted_sources, project_id, private_network_uuid, service_names,
-	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase`
+	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase, fork_lsn, fork_after`
 
 // Cluster returns the cluster with that id, whatever its status. ErrNotFound if there is none, or if id is no UUID.
 func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
@@ -91,10 +91,13 @@ func (s *Store) clusters(ctx context.Context, where string, args ...any) ([]Clus
 
 func scanCluster(row pgx.CollectableRow) (Cluster, error) {
 	var c Cluster
+	var lsn int64 // PostgreSQL has no unsigned integers
 	err := row.Scan(&c.ID, &c.Name, &c.Engine, &c.Version, &c.Region, &c.Size, &c.NumNodes, &c.StorageMiB, &c.Status, &c.Failure, &c.Tags,
 		&c.CreatedAt, &c.RequestedAt, &c.Host, &c.Port, &c.SourceID, &c.SourceName, &c.ForkAt, &c.DoadminVerifier,
 		&c.Node.ID, &c.Node.Restarts, &c.HistoryID, &c.SettingsJSON, &c.TrustedSources, &c.ProjectID, &c.PrivateNetworkUUID, &c.ServiceNames,
-		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase)
+		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase,
+		&lsn, &c.ForkAfter)
+	c.ForkLSN = uint64(lsn)
 	c.CreatedAt, c.RequestedAt = c.CreatedAt.UTC(), c.RequestedAt.UTC()
 	if c.ForkAt != nil {
 		at := c.ForkAt.UTC()

@@ -97,7 +97,14 @@ func creationEvent(c Cluster) Event {
 	}
 	e.Type = EventClusterFork
 	moment := "its latest state"
-	if c.ForkAt != nil {
+	switch {
+	case c.ForkLSN != 0:
+		position := "before"
+		if c.ForkAfter {
+			position = "after"
+		}
+		moment = fmt.Sprintf("right %s transaction %X/%X", position, c.ForkLSN>>32, uint32(c.ForkLSN))
+	case c.ForkAt != nil:
 		moment = "its state at " + c.ForkAt.Format(time.RFC3339Nano)
 	}
 	e.Message = fmt.Sprintf("The cluster is being forked from %s, %s.", c.SourceName, moment)

@@ -41,6 +41,17 @@ type Outcome struct {
 	Children  []uint32  // its subtransactions that ended with it
 }
 
+// Commit is a transaction's commit in a log. Start is the transaction's name there.
+type Commit struct {
+	Start, End LSN // of its commit record
+	XID        uint32
+	At         time.Time // when it was stamped, to the microsecond
+	Marks      []string  // what it did to the schema, as it said itself
+}
+
+// Segment is the segment in which the commit's record begins.
+func (c Commit) Segment(timeline uint32) Segment { return SegmentOf(timeline, c.Start) }
+
 // Message is a logical message of a transaction.
 type Message struct {
 	Transactional bool
