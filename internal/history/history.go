@@ -43,11 +43,14 @@ type Config struct {
 	Window   time.Duration // how far back a cluster can be forked; 0 means DefaultWindow
 
 	Now func() time.Time // must be the clock that the nodes have; nil means time.Now
+	// Elapsed is how much time has really passed since New, whatever Now says; nil means by the machine's monotonic clock.
+	Elapsed func() time.Duration
 }
 
 // History is the history of all clusters in one pool. It is safe for concurrent use.
 type History struct {
-	cfg Config
+	cfg   Config
+	began time.Time // by Now
 
 	mu struct {
 		sync.Mutex
@@ -70,7 +73,11 @@ func New(cfg Config) *History {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	h := &History{cfg: cfg}
+	if cfg.Elapsed == nil {
+		start := time.Now()
+		cfg.Elapsed = func() time.Duration { return time.Since(start) }
+	}
+	h := &History{cfg: cfg, began: cfg.Now()}
 	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
 	return h

@@ -315,7 +315,10 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	var ahead time.Duration
-	h := newHistory(history.Config{Window: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
+	start := time.Now()
+	h := newHistory(history.Config{
+		Window: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }, Elapsed: func() time.Duration { return time.Since(start) + ahead },
+	})
 	old := c.take(h)
 	c.insert(1)
 	base := c.take(h)
@@ -324,8 +327,8 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 	c.insert(3)
 	recent := c.take(h)
 	ahead = time.Hour - time.Since(at) // at is now the oldest moment of the window
-	if err := h.Prune(t.Context(), c.src); err != nil {
-		t.Fatal(err)
+	if more, err := h.Prune(t.Context(), c.src); err != nil || more {
+		t.Fatal(more, err)
 	}
 	points, err := machine.records.RestorePoints(t.Context(), c.id)
 	if err != nil || len(points) != 2 || points[0].ID != base.ID || points[1].ID != recent.ID {
@@ -337,6 +340,51 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 	ahead = 0
 	n, _ := c.forkAt(h, at)
 	wantNumbers(t, n, 1, 2)
+}
+
+// A clock that is set forward by a day must not cost a day of history.
+func TestClockThatIsSetForwardPrunesNothing(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var ahead time.Duration
+	h := newHistory(history.Config{Window: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
+	c.take(h)
+	c.insert(1)
+	at := now()
+	c.insert(2)
+	c.take(h)
+	c.take(h)
+	ahead = 24 * time.Hour
+	if _, err := h.Prune(t.Context(), c.src); err != nil {
+		t.Fatal(err)
+	}
+	ahead = 0
+	n, _ := c.forkAt(h, at)
+	wantNumbers(t, n, 1)
+}
+
+// Restore points between which little was written are merged, and every moment is still there.
+func TestThinnedHistoryHasEveryMoment(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	var moments []time.Time
+	for n := 1; n <= 6; n++ {
+		c.insert(n)
+		moments = append(moments, now())
+		c.take(h)
+	}
+	if more, err := h.Prune(t.Context(), c.src); err != nil || more {
+		t.Fatal(more, err)
+	}
+	points, err := machine.records.RestorePoints(t.Context(), c.id)
+	if err != nil || len(points) != 2 {
+		t.Fatalf("%d restore points are left: %v", len(points), err)
+	}
+	for _, n := range []int{1, 4} {
+		fork, _ := c.forkAt(h, moments[n-1])
+		wantNumbers(t, fork, upTo(n)...)
+	}
 }
 
 // Not parallel: it sweeps the pool of all tests.

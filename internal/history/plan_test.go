@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -61,5 +62,89 @@ func TestExpiredKeepsTheNewestBeforeTheWindow(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("window from %d: %v expire, want %v", begin, got, want)
 		}
+	}
+}
+
+// Whatever was written when, both bounds hold after thinning: what has to be replayed for any moment, and how many restore points there are.
+func TestThinningBoundsReplayAndNumber(t *testing.T) {
+	t.Parallel()
+	const budget = 64 << 20
+	h := New(Config{Budget: budget})
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		now := moment(0).Add(8 * 24 * time.Hour)
+		points := randomPoints(random, now, budget)
+		dropped := map[int64]bool{}
+		for _, p := range thinned(points, now, h.budgetFor) {
+			dropped[p.ID] = true
+		}
+		kept := slices.DeleteFunc(slices.Clone(points), func(p store.RestorePoint) bool { return dropped[p.ID] })
+		if len(kept) == 0 || kept[0].ID != points[0].ID || kept[len(kept)-1].ID != points[len(points)-1].ID {
+			t.Fatalf("seed %d: the first or the last is gone", seed)
+		}
+		number := 0.0
+		for i := 1; i < len(kept); i++ {
+			replay, most := int64(kept[i].EndLSN-kept[i-1].RedoLSN), h.budgetFor(now.Sub(kept[i].CompletedAt))
+			if late := lateness(kept[i-1], kept[i]); replay > max(most, late) {
+				t.Errorf("seed %d: %d bytes have to be replayed, more than %d", seed, replay, max(most, late))
+			}
+			number += float64(kept[i].EndLSN-kept[i-1].EndLSN) / float64(most)
+		}
+		if most := 2*number + 2*3; float64(len(kept)) > most {
+			t.Errorf("seed %d: %d of %d restore points are left, more than %.1f", seed, len(kept), len(points), most)
+		}
+		if again := thinned(kept, now, h.budgetFor); len(again) != 0 {
+			t.Errorf("seed %d: a second time %d more are dropped", seed, len(again))
+		}
+	}
+}
+
+// randomPoints are restore points as they are taken: at the budget, or earlier when writing is over, or a little late; through busy and idle hours.
+func randomPoints(random *rand.Rand, now time.Time, budget int64) (points []store.RestorePoint) {
+	at, lsn := now.Add(-7*24*time.Hour), uint64(budget)
+	for id := int64(1); ; id++ {
+		pace := time.Duration(random.ExpFloat64() * float64(time.Minute))
+		if random.IntN(20) == 0 {
+			pace = time.Duration(random.ExpFloat64() * float64(6*time.Hour))
+		}
+		at = at.Add(pace)
+		if at.After(now) {
+			return points
+		}
+		lsn += uint64(random.Int64N(budget)) + uint64(random.IntN(2))*uint64(budget/8)
+		points = append(points, store.RestorePoint{ID: id, CompletedAt: at, Timeline: 1, RedoLSN: lsn, MarkerLSN: lsn, EndLSN: lsn + uint64(random.IntN(1<<20))})
+	}
+}
+
+// lateness is the WAL between two restore points if they were taken one after the other.
+func lateness(a, b store.RestorePoint) int64 {
+	if b.ID == a.ID+1 {
+		return int64(b.EndLSN - a.RedoLSN)
+	}
+	return 0
+}
+
+func TestIdleWeekLeavesAHandful(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	now := moment(0).Add(7 * 24 * time.Hour)
+	var points []store.RestorePoint
+	for hour := range 7 * 24 { // each hour something small was written
+		lsn := uint64(1<<30 + hour*40<<10)
+		points = append(points, store.RestorePoint{
+			ID: int64(hour), CompletedAt: moment(0).Add(time.Duration(hour) * time.Hour), Timeline: 1, RedoLSN: lsn, EndLSN: lsn + 1000,
+		})
+	}
+	if left := len(points) - len(thinned(points, now, h.budgetFor)); left != 2 {
+		t.Errorf("%d restore points are left", left)
+	}
+}
+
+func TestThinningKeepsTimelinesApart(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	points := []store.RestorePoint{{ID: 1, Timeline: 1}, {ID: 2, Timeline: 1}, {ID: 3, Timeline: 2}, {ID: 4, Timeline: 2}}
+	if drop := thinned(points, moment(0), h.budgetFor); len(drop) != 0 {
+		t.Errorf("%v are dropped", drop)
 	}
 }

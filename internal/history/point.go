@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -217,61 +216,6 @@ func (h *History) eachSegment(src Source, do func(wal.Segment, os.DirEntry) erro
 		}
 		if err := do(s, e); err != nil {
 			return fmt.Errorf("look at WAL of cluster %s: %w", src.ClusterID, err)
-		}
-	}
-	return nil
-}
-
-// Prune deletes the restore points and the WAL that no moment of the window needs. It can be interrupted anywhere and repeated.
-func (h *History) Prune(ctx context.Context, src Source) error {
-	defer h.lock(src.HistoryID)()
-	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
-	if err != nil {
-		return err
-	}
-	old := expired(points, h.cfg.Now().Add(-h.cfg.Window))
-	for _, p := range old {
-		// The record first: a restore point that is recorded must exist.
-		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
-			return err
-		}
-		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
-			return fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
-		}
-	}
-	if len(points) == len(old) {
-		return nil
-	}
-	oldest := points[len(old)]
-	return h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
-}
-
-// pruneWAL deletes the segments before the first one that is needed, and their indexes.
-func (h *History) pruneWAL(historyID string, needed wal.Segment) error {
-	for _, dir := range []string{h.walDir(historyID), h.commitsDir(historyID)} {
-		if err := pruneSegments(dir, needed); err != nil {
-			return fmt.Errorf("prune WAL of history %s: %w", historyID, err)
-		}
-	}
-	return nil
-}
-
-// pruneSegments deletes the files in a directory that are named after segments before needed.
-func pruneSegments(dir string, needed wal.Segment) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		s, ok := wal.ParseSegment(e.Name())
-		if !ok || s.Timeline > needed.Timeline || s.Timeline == needed.Timeline && s.Number >= needed.Number {
-			continue
-		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
 		}
 	}
 	return nil

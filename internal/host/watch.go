@@ -111,7 +111,9 @@ func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pau
 // Intervals of the work on a cluster's history. A look costs two listings of small directories.
 const (
 	historyInterval = 500 * time.Millisecond
-	pruneInterval   = time.Hour
+	pruneInterval   = 5 * time.Minute
+	// pruneAgain is the pause when there was more to delete than is deleted at a time.
+	pruneAgain = 10 * time.Second
 )
 
 // keepHistory collects WAL, takes restore points when they are due and prunes, until ctx ends.
@@ -129,8 +131,12 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 		}
 		err := h.advanceHistory(ctx, c, n)
 		if err == nil && time.Since(pruned) > pruneInterval {
-			pruned = time.Now()
-			err = errors.Join(h.cfg.History.Prune(ctx, h.source(c, n)), trimLog(h.logPath(c)))
+			var more bool
+			more, err = h.cfg.History.Prune(ctx, h.source(c, n))
+			if pruned = time.Now(); more {
+				pruned = pruned.Add(pruneAgain - pruneInterval)
+			}
+			err = errors.Join(err, trimLog(h.logPath(c)))
 		}
 		// One line a failure, not two a second.
 		if err != nil && !failing && ctx.Err() == nil {

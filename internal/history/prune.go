@@ -1,0 +1,127 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tine/internal/store"
+	"tine/internal/wal"
+)
+
+// mostPruned bounds how many restore points one Prune deletes: the file system frees their blocks in the background, and must keep up.
+const mostPruned = 32
+
+// Prune deletes restore points and WAL: those that no moment of the window needs, and of the others so many that the WAL between each and
+// the one after the next is just within the budget for its age. more says that it left some for the next call. It can be interrupted
+// anywhere and repeated.
+func (h *History) Prune(ctx context.Context, src Source) (more bool, err error) {
+	defer h.lock(src.HistoryID)()
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
+	if err != nil {
+		return false, err
+	}
+	now := h.patientNow()
+	old := expired(points, now.Add(-h.cfg.Window))
+	drop := append(slices.Clone(old), thinned(points[len(old):], now, h.budgetFor)...)
+	more = len(drop) > mostPruned
+	for _, p := range drop[:min(len(drop), mostPruned)] {
+		// The record first: a restore point that is recorded must exist.
+		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
+			return false, err
+		}
+		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
+			return false, fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
+		}
+	}
+	if more || len(old) == len(points) {
+		return more, nil
+	}
+	oldest := points[len(old)]
+	return false, h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
+}
+
+// patientNow is the present as far as deleting goes. A clock that is set forward makes everything seem old; what would be deleted then is gone when it
+// is set back. So time goes no faster here than it really does, as long as the process lives.
+func (h *History) patientNow() time.Time {
+	const slack = time.Minute // what keeping time may take
+	now, truly := h.cfg.Now(), h.began.Add(h.cfg.Elapsed())
+	if now.After(truly.Add(slack)) {
+		return truly
+	}
+	return now
+}
+
+// Replay budgets by age: the WAL between two restore points may be that many times Config.Budget. What is young is asked for most.
+const (
+	youngAge, youngBudget = time.Hour, 1
+	dayAge, dayBudget     = 24 * time.Hour, 4
+	oldBudget             = 16
+)
+
+// budgetFor is how much WAL may have to be replayed to get to a moment of that age. Beyond it comes what a restore point is late by: see Due.
+func (h *History) budgetFor(age time.Duration) int64 {
+	switch {
+	case age < youngAge:
+		return youngBudget * h.cfg.Budget
+	case age < dayAge:
+		return dayBudget * h.cfg.Budget
+	default:
+		return oldBudget * h.cfg.Budget
+	}
+}
+
+// thinned are the restore points between the first and the last without which the WAL from the one before to the one after is still
+// within the budget for the age of the latter. Of what is left, any two neighbouring gaps together are over their budget: so
+// their number is at most twice the WAL divided by the budget, plus two for each age.
+func thinned(points []store.RestorePoint, now time.Time, budget func(age time.Duration) int64) (drop []store.RestorePoint) {
+	if len(points) == 0 {
+		return nil
+	}
+	before := points[0]
+	for i := 1; i < len(points)-1; i++ {
+		p, after := points[i], points[i+1]
+		oneLine := before.Timeline == p.Timeline && p.Timeline == after.Timeline
+		if replay := int64(after.EndLSN - before.RedoLSN); oneLine && replay <= budget(now.Sub(after.CompletedAt)) {
+			drop = append(drop, p)
+			continue
+		}
+		before = p
+	}
+	return drop
+}
+
+// pruneWAL deletes the segments before the first one that is needed, and their indexes.
+func (h *History) pruneWAL(historyID string, needed wal.Segment) error {
+	for _, dir := range []string{h.walDir(historyID), h.commitsDir(historyID)} {
+		if err := pruneSegments(dir, needed); err != nil {
+			return fmt.Errorf("prune WAL of history %s: %w", historyID, err)
+		}
+	}
+	return nil
+}
+
+// pruneSegments deletes the files in a directory that are named after segments before needed.
+func pruneSegments(dir string, needed wal.Segment) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		s, ok := wal.ParseSegment(e.Name())
+		if !ok || s.Timeline > needed.Timeline || s.Timeline == needed.Timeline && s.Number >= needed.Number {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
