@@ -143,3 +143,19 @@ func wantExpiry(t *testing.T, client *mongo.Client) {
 		return
 	}
 }
+
+// Terraform replaces a cluster so.
+func TestANameIsFreeRightAfterItsClusterIsDestroyed(t *testing.T) {
+	t.Parallel()
+	name := newName("again")
+	first, err := shared.Make(t.Context(), harness.CreateRequest(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shared.API.Databases.Delete(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if second := makeCluster(t, shared, harness.CreateRequest(name)); second.ID == first.ID {
+		t.Errorf("the cluster is the old one: %s", second.ID)
+	}
+}

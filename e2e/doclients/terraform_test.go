@@ -130,6 +130,7 @@ func TestTerraform(t *testing.T) {
 	}
 	changeAll(t, &f, ids)
 	repair(t, f, ids["shop"])
+	f.output("ids", &ids) // the fork was replaced
 	adopt(t, newTofu(t, address), f.vars, ids)
 	f.ok("destroy", "-auto-approve", "-no-color", "-input=false")
 	for name, id := range ids {
@@ -193,6 +194,7 @@ func repair(t *testing.T, f tofu, id string) {
 	}
 	f.apply()
 	f.plan(nothingToDo)
+	f.ok("apply", "-auto-approve", "-no-color", "-input=false", "-replace=digitalocean_database_cluster.fork")
 }
 
 // adopt imports what is there into a state that knows of nothing.

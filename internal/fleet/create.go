@@ -55,6 +55,9 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 	if r.ReceivedAt.IsZero() {
 		r.ReceivedAt = f.cfg.Clock()
 	}
+	if err := f.awaitName(ctx, r.Name); err != nil {
+		return Created{}, fmt.Errorf("create cluster %s: %w", quote(r.Name), err)
+	}
 	c, err := f.check(ctx, r)
 	if err != nil {
 		return Created{}, err

@@ -36,6 +36,8 @@ type Config struct {
 	HistoryWindow time.Duration
 	// ReplayBudget is how much write-ahead log may lie between two restore points, in bytes; default 64 MiB.
 	ReplayBudget int64
+	// NamePatience is how long a request for a cluster waits until one of its name is destroyed; default 10 seconds.
+	NamePatience time.Duration
 }
 
 // Fleet holds the rules. Its methods may be called from any number of goroutines.
@@ -47,6 +49,7 @@ type Fleet struct {
 const (
 	defaultHistoryWindow = 7 * 24 * time.Hour
 	defaultReplayBudget  = 64 << 20
+	defaultNamePatience  = 10 * time.Second
 )
 
 // New returns a fleet; Store, Catalog, Host, GatewayHost and Ports must be set.
@@ -62,6 +65,9 @@ func New(cfg Config) *Fleet {
 	}
 	if cfg.ReplayBudget == 0 {
 		cfg.ReplayBudget = defaultReplayBudget
+	}
+	if cfg.NamePatience == 0 {
+		cfg.NamePatience = defaultNamePatience
 	}
 	if cfg.Logs == nil {
 		cfg.Logs = func(context.Context, store.Cluster, int) ([]LogLine, error) { return nil, nil }

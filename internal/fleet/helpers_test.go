@@ -28,7 +28,7 @@ func setup(t *testing.T) bundle {
 	}
 	return bundle{store: s, fleet: fleet.New(fleet.Config{
 		Store: s, Data: &node{down: true}, Log: transactions(), Catalog: c, Clock: func() time.Time { return now }, Host: "local", GatewayHost: "tine.example.com",
-		Ports: store.PortRange{First: 28000, Last: 28019},
+		Ports: store.PortRange{First: 28000, Last: 28019}, NamePatience: time.Millisecond,
 	})}
 }
 
