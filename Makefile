@@ -42,7 +42,7 @@ race: engine ## As test, with the race detector, which needs gcc and several tim
 
 .PHONY: race-api
 race-api: engine ## 200 requests at once, with the race detector in the test and in tine up
-	@go test -race -count=1 -v -run '^TestManyRequestsAtOnce$$' ./e2e
+	@go test -race -count=1 -v -run '^TestManyRequestsAtOnce$$' ./e2e/api
 
 .PHONY: clients
 clients: engine ## Build doctl, OpenTofu and DigitalOcean's provider (minutes, once), and test Tine through them

@@ -67,14 +67,13 @@ func TestClusterShowsWhatIsInIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got *godo.Database
-	shown := eventually(t, func() bool {
+	for got == nil || len(got.Users) != 2 || !slices.Contains(got.DBNames, "shop") {
 		var err error
 		if got, _, err = shared.API.Databases.Get(t.Context(), cluster.ID); err != nil {
 			t.Fatal(err)
 		}
-		return len(got.Users) == 2 && slices.Contains(got.DBNames, "shop")
-	})
-	if !shown || got.Users[0].Name != "doadmin" || got.Users[1].Name != "ada" || got.Users[1].Settings == nil {
+	}
+	if got.Users[0].Name != "doadmin" || got.Users[1].Name != "ada" || got.Users[1].Settings == nil {
 		t.Errorf("users %+v, databases %v", got.Users, got.DBNames)
 	}
 	fork, _, err := shared.API.Databases.Create(t.Context(), harness.ForkRequest(cluster.Name, newName("fork"), time.Time{}))

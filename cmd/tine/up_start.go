@@ -88,25 +88,28 @@ func (u *up) start(ctx context.Context) error {
 			})
 		})
 	}
-	u.background.Go(func() { u.growStorage(background) })
+	u.background.Go(func() { u.keepHouse(background) })
 	return nil
 }
 
-// growthInterval is how often the storage of clusters is looked at that grows by itself.
-const growthInterval = time.Minute
+// houseInterval is how often is looked for clusters whose storage is to grow by itself, or whose maintenance window it is.
+const houseInterval = time.Minute
 
-// growStorage gives more storage to clusters that asked for that, until ctx ends.
-func (u *up) growStorage(ctx context.Context) {
-	tick := time.NewTicker(growthInterval)
+// keepHouse does what clusters asked to be done without another request, until ctx ends.
+func (u *up) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
 	for {
+		if err := u.fleet.GrowStorage(ctx); err != nil && ctx.Err() == nil {
+			u.log.ErrorContext(ctx, "storage could not grow; trying again", "error", err)
+		}
+		if err := u.fleet.InstallDueUpdates(ctx); err != nil && ctx.Err() == nil {
+			u.log.ErrorContext(ctx, "updates could not be installed; trying again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if err := u.fleet.GrowStorage(ctx); err != nil && ctx.Err() == nil {
-			u.log.ErrorContext(ctx, "storage could not grow; trying again", "error", err)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c),
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: contents.Databases,
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(contents.Users)),
-		Maintenance: maintenanceWindow{Day: c.Maintenance.Day, Hour: c.Maintenance.Hour, Description: []string{}},
+		Maintenance: encodeMaintenance(c),
 		ProjectID:   projectOf(c), Rules: encodeRules(c), EndOfLife: version.EndOfLife, EndOfAvailability: version.EndOfAvailability,
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: encodeDOSettings(c),
 	}
@@ -115,6 +115,15 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		d.Users[i] = encodeUser(r, u)
 	}
 	return d
+}
+
+// encodeMaintenance says what the window is waited for.
+func encodeMaintenance(c store.Cluster) maintenanceWindow {
+	w := maintenanceWindow{Day: c.Maintenance.Day, Hour: c.Maintenance.Hour, Pending: c.UpdatePending, Description: []string{}}
+	if w.Pending {
+		w.Description = append(w.Description, "The node runs with an older engine or older settings than are installed; it is started again, which takes about a second.")
+	}
+	return w
 }
 
 // projectOf is the project that the request for the cluster named, or the one there is.

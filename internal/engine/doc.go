@@ -7,7 +7,7 @@
 //	             from its own WAL, or on to a moment with WAL from RestoreDir; with fsync off
 //	TurnSyncOn   fsync on; once the caller has synced the volume, the node may have users
 //	Limit        its CPU limit holds
-//	Start        again after any end: PostgreSQL's own crash recovery
+//	Start        again after any end: PostgreSQL's own crash recovery; each start brings the configuration of the present build (build.go)
 //	Stop, Kill   in order, or at once; neither loses a committed write of a durable node
 //
 // A recovery to a moment is promoted before it gets there; docs/decisions/0001-early-promotion.md says why.

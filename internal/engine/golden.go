@@ -187,9 +187,7 @@ func (b *goldenBuild) initDB(ctx context.Context) error {
 
 // configure replaces what initdb chose by what all nodes have, and makes the directories next to PGDATA.
 func (b *goldenBuild) configure() error {
-	for file, text := range map[string][]byte{
-		"postgresql.conf": postgresqlConf, "pg_hba.conf": pgHBAConf, "pg_ident.conf": pgIdentConf,
-	} {
+	for file, text := range configuration() {
 		path := filepath.Join(b.pgData(), file)
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			return err

@@ -105,6 +105,9 @@ func (n *Node) Limit(ctx context.Context) error {
 }
 
 func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
+	if err := n.cfg.Root.update(n.cfg.Volume); err != nil {
+		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
+	}
 	if err := writeSettings(n.cfg.Volume, s); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}

@@ -119,9 +119,8 @@ func (f *Fleet) SetMaintenance(ctx context.Context, id string, w MaintenanceWind
 		return err
 	}
 	day := strings.ToLower(w.Day)
-	days := []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
-	if !slices.Contains(days, day) {
-		return oneOf("day", w.Day, days)
+	if days := weekdays(); !slices.Contains(days, day) {
+		return oneOf("day", w.Day, append(days[1:], days[0]))
 	}
 	hour, ok := parseHour(w.Hour)
 	if !ok {

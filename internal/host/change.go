@@ -103,7 +103,16 @@ func (h *Host) startAgain(ctx context.Context, c store.Cluster) error {
 		return fmt.Errorf("start node of cluster %s again: %w", c.Name, err)
 	}
 	h.cfg.Gateway.Restarted(c.ID)
-	return nil
+	return h.noteBuild(ctx, c, n)
+}
+
+// noteBuild records whether a cluster's node runs with an older engine or older settings than there are now.
+func (h *Host) noteBuild(ctx context.Context, c store.Cluster, n *engine.Node) error {
+	outdated, err := n.Outdated()
+	if err != nil {
+		return err
+	}
+	return h.cfg.Store.SetUpdatePending(ctx, c.ID, outdated)
 }
 
 func (h *Host) cycle(ctx context.Context, n *engine.Node) error {

@@ -184,9 +184,12 @@ func (h *Host) revive(ctx context.Context, c store.Cluster, n *engine.Node) erro
 		return err
 	}
 	if up {
-		return errors.Join(n.Limit(ctx), n.Migrate(ctx))
+		return errors.Join(n.Limit(ctx), n.Migrate(ctx), h.noteBuild(ctx, c, n))
 	}
 	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	if err := h.noteBuild(ctx, c, n); err != nil {
 		return err
 	}
 	if err := n.Migrate(ctx); err != nil {

@@ -5,6 +5,7 @@
 //
 //	creating, forking   a job makes the cluster in the steps below and ends with status online, or failed with a reason
 //	online              the node is watched and started again when it dies; its WAL is collected, restore points are taken
+//	                    a node that runs with an older build than the present one is noted; fleet decides when it is started again
 //	destroying          a job removes everything, the cluster's row last
 //
 // Making a cluster:

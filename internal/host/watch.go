@@ -98,7 +98,7 @@ func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pau
 		return err
 	}
 	// Only a node that could not be started when it was adopted has anything to do here.
-	if err := n.Migrate(ctx); err != nil {
+	if err := errors.Join(n.Migrate(ctx), h.noteBuild(ctx, c, n)); err != nil {
 		return err
 	}
 	h.cfg.Gateway.Restarted(c.ID)

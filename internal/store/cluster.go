@@ -61,6 +61,8 @@ type Cluster struct {
 	NodeSize    string
 	Maintenance MaintenanceWindow
 	Autoscale   Autoscale
+	// UpdatePending says that the node's next start is an update: it was started with an older engine or older settings than there are now.
+	UpdatePending bool
 
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge

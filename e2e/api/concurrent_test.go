@@ -1,4 +1,4 @@
-package e2e
+package api
 
 import (
 	"bufio"
@@ -119,7 +119,7 @@ func gather(t *testing.T, tine *harness.Tine) *crowd {
 		}
 		made.to(d)
 	}
-	moment := now()
+	moment := time.Now().Truncate(time.Microsecond)
 	c.addCreations()
 	c.addForks(moment)
 	c.addTags(t)
@@ -478,6 +478,27 @@ func wantNoRows(t *testing.T, tine *harness.Tine) {
 	}
 }
 
+// wantClusters fails if the machine has more or less than what that many clusters need.
+func wantClusters(t *testing.T, tine *harness.Tine, want int) {
+	t.Helper()
+	for kind, dir := range map[string]string{
+		"volumes":    filepath.Join(tine.PoolDir(), "volumes"),
+		"histories":  filepath.Join(tine.PoolDir(), "history"),
+		"sockets":    filepath.Join(tine.DataDir(), "sockets"),
+		"logs":       filepath.Join(tine.DataDir(), "logs"),
+		"containers": filepath.Join(tine.DataDir(), "sandbox", "containers"),
+	} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return strings.TrimSuffix(e.Name(), ".log") == "control" })
+		if len(entries) != want {
+			t.Errorf("%d %s are on the machine, want %d: %v", len(entries), kind, want, entries)
+		}
+	}
+}
+
 // wantFreePorts fails if anybody still listens where clusters may.
 func wantFreePorts(t *testing.T, tine *harness.Tine) {
 	t.Helper()
@@ -559,19 +580,4 @@ func (before use) wantNoMore(t *testing.T, tine *harness.Tine, pooled *http.Tran
 		t.Errorf("tine up has %+v, and had %+v before", now, before)
 	}
 	t.Logf("before %+v, after %+v", before, now)
-}
-
-// eventually says whether done comes true before it has been waited for too long.
-func eventually(t *testing.T, done func() bool) bool {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return true
 }
