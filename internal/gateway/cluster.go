@@ -178,7 +178,7 @@ func (c *cluster) accept(ctx context.Context) {
 			pause(ctx, acceptPause)
 			continue
 		}
-		c.admit(ctx, newConn(c, nc))
+		c.admit(ctx, newConn(c, newSocket(nc)))
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -52,3 +53,6 @@ func DecodeWriteErrors(reply bsoncore.Document) (bsoncore.Document, error) {
 
 // CodeOf is the code that a client is told for an error.
 func CodeOf(err error) int { return int(mongoerr.From(err).Code) }
+
+// NewSocket is newSocket, for tests.
+func NewSocket(c net.Conn) net.Conn { return newSocket(c) }

@@ -106,6 +106,8 @@ func TestDropsAreTold(t *testing.T) {
 	if err := db.Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	drops.mu.Lock()
+	defer drops.mu.Unlock()
 	if want := []string{db.Name() + ".c", db.Name()}; !slices.Equal(drops.names, want) || drops.times[0].Before(start) || drops.times[1].After(time.Now()) {
 		t.Errorf("told of %v at %v, want %v", drops.names, drops.times, want)
 	}

@@ -258,7 +258,7 @@ func (n *node) dialBackend(ctx context.Context, network, addr string) (net.Conn,
 		<-n.backends
 		return nil, err
 	}
-	return &backend{Conn: c, closed: sync.OnceFunc(func() { <-n.backends })}, nil
+	return &backend{Conn: newSocket(c), closed: sync.OnceFunc(func() { <-n.backends })}, nil
 }
 
 // backend gives its place back when it is closed.

@@ -68,24 +68,19 @@ func (r *reader) await() error {
 // receiveFrom reads what there is and reports whether there was anything, be it an error.
 func (r *reader) receiveFrom(fd uintptr) bool {
 	buffer := r.buffers.Get().(*[readBuffer]byte) //nolint:errcheck // the pool holds nothing else
-	for {
-		n, err := unix.Read(int(fd), buffer[:])
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case n > 0:
-			r.buffer, r.pending = buffer, buffer[:n]
-			return true
-		}
-		r.buffers.Put(buffer)
-		if errors.Is(err, unix.EAGAIN) {
-			return false
-		}
-		if r.err = err; err == nil {
-			r.err = io.EOF
-		}
+	n, err := callNow(unix.SYS_READ, fd, buffer[:])
+	if n > 0 {
+		r.buffer, r.pending = buffer, buffer[:n]
 		return true
 	}
+	r.buffers.Put(buffer)
+	if errors.Is(err, unix.EAGAIN) {
+		return false
+	}
+	if r.err = err; err == nil {
+		r.err = io.EOF
+	}
+	return true
 }
 
 // grow waits for more while at least one byte is buffered and fewer than n are.

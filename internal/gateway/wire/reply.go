@@ -3,7 +3,6 @@ package wire
 import (
 	"fmt"
 	"io"
-	"net"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
@@ -14,7 +13,7 @@ const (
 	replyPrefix = 4 + 8 + 4 + 4 // flags, cursor id, starting from, number returned
 
 	// joined is up to which size a reply is copied behind its header, to be sent in one piece.
-	joined = 16 << 10
+	joined = 32 << 10
 )
 
 // Reply is one document in answer to a message.
@@ -78,14 +77,19 @@ func (c *Codecs) writeCompressed(w io.Writer, r Reply, id int32, op wiremessage.
 
 // write sends both parts in one system call, and in one record of TLS, if it can be done without copying much.
 func write(w io.Writer, head, doc []byte) (int, error) {
-	_, isSocket := w.(*net.TCPConn)
-	if !isSocket && len(doc) <= joined {
+	if len(doc) <= joined {
 		head, doc = append(head, doc...), nil
 	}
-	parts := net.Buffers{head, doc}
-	n, err := parts.WriteTo(w)
-	if err != nil {
-		return int(n), fmt.Errorf("write message: %w", err)
+	written := 0
+	for _, part := range [][]byte{head, doc} {
+		if len(part) == 0 {
+			continue
+		}
+		n, err := w.Write(part)
+		written += n
+		if err != nil {
+			return written, fmt.Errorf("write message: %w", err)
+		}
 	}
-	return int(n), nil
+	return written, nil
 }
