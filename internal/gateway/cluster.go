@@ -120,14 +120,22 @@ func (c *cluster) start(ctx context.Context) {
 // stop cancels what runs and waits for its end.
 func (c *cluster) stop() {
 	c.cancel()
-	c.closeAll(true)
+	c.closeListener()
+	c.end()
+}
+
+// end closes everything but the listener, which must not wake the accept loop any more.
+func (c *cluster) end() {
+	c.cancel()
+	c.closeConns(true)
 	c.wg.Wait()
 	c.node.close()
 }
 
 // drain lets running commands end, until ctx does, then stops.
 func (c *cluster) drain(ctx context.Context) {
-	c.closeAll(false)
+	c.closeListener()
+	c.closeConns(false)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -154,11 +162,14 @@ func (c *cluster) awaitConns() {
 	}
 }
 
-// closeAll closes the listener and the connections: those that run a command after it, unless now is set.
-func (c *cluster) closeAll(now bool) {
+func (c *cluster) closeListener() {
 	if err := c.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		c.log.Warn("close listener", slog.Any("error", err))
 	}
+}
+
+// closeConns closes the connections, those that run a command after it, unless now is set. No more are taken.
+func (c *cluster) closeConns(now bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.closing = true
@@ -170,7 +181,7 @@ func (c *cluster) closeAll(now bool) {
 func (c *cluster) accept(ctx context.Context) {
 	for {
 		nc, err := c.listener.Accept()
-		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil || err != nil && c.isClosing() {
 			return
 		}
 		if err != nil {
@@ -180,6 +191,12 @@ func (c *cluster) accept(ctx context.Context) {
 		}
 		c.admit(ctx, newConn(c, newSocket(nc)))
 	}
+}
+
+func (c *cluster) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.closing
 }
 
 // restarted drops what belongs to the node's old process.

@@ -58,5 +58,6 @@
 // # What callers must not do
 //
 // A Server must not be handed a listener that anyone else closes or accepts on. Close and Restarted must follow what happens
-// to the node: the gateway notices a node that is gone only by failing commands, after waiting some seconds for it.
+// to the node: the gateway notices a node that is gone only by failing commands, after waiting some seconds for it. A cluster
+// gets another node by Cut and Open, with no other way in between: what the gateway knows of sessions, cursors and users is that of one node.
 package gateway

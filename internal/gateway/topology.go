@@ -82,6 +82,15 @@ func (t *topology) set(next Topology) {
 	}
 }
 
+// wake ends the waiting of all who wait for a change.
+func (t *topology) wake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.mu.waiting {
+		_ = c.net.SetReadDeadline(past())
+	}
+}
+
 // await returns when the version is another than counter, when d is over, or when the client sends something. An error says that the
 // client is gone. Waiting is a read of the connection, so that it costs no more than being idle and ends with the connection;
 // a change of topology ends it by the read's deadline.
