@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/digitalocean/godo"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
 	"tine/internal/contract"
@@ -67,6 +69,10 @@ func TestKillAfterEveryStep(t *testing.T) { //nolint:paralleltest // it wants th
 			operation, _, _ := strings.Cut(step, "/")
 			if operation == "change" {
 				killWhileResizing(t, tine, step)
+				return
+			}
+			if operation == "exchange" {
+				killWhileRestoring(t, tine, step)
 				return
 			}
 			var request *godo.DatabaseCreateRequest
@@ -138,6 +144,75 @@ func killWhileResizing(t *testing.T, tine *harness.Tine, step string) {
 		t.Fatal(err, lastLines(tine.LogText()))
 	}
 	wantClusters(t, tine, 1)
+}
+
+// killWhileRestoring restores a cluster in place whose host is killed after a step.
+func killWhileRestoring(t *testing.T, tine *harness.Tine, step string) {
+	t.Helper()
+	cluster, err := tine.Make(t.Context(), harness.CreateRequest(newName("killed")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers, leave := visit(t, cluster)
+	insert(t, numbers, 1, 2)
+	moment := now()
+	insert(t, numbers, 3)
+	restart(t, tine, "TINE_FAILPOINT="+step)
+	// The answer may be lost.
+	_ = tine.Call(t.Context(), http.MethodPost, "/v2/databases/"+cluster.ID+"/restore", map[string]any{"at": at(moment)}, nil)
+	killed(t, tine)
+	if err := tine.WaitEvents(t.Context(), cluster.ID, "cluster_restore_done", 1); err != nil {
+		t.Fatal(err, lastLines(tine.LogText()))
+	}
+	wantNumbers(t, numbers, 1, 2)
+	insert(t, numbers, 4)
+	if step != "exchange/online" { // after the last step there is nothing to tell
+		wantResumed(t, tine, cluster.ID)
+	}
+	kept := keptOf(t, tine, cluster)
+	before, leaveKept := visit(t, as(t, kept, "doadmin", cluster.Connection.Password))
+	wantNumbers(t, before, 1, 2, 3)
+	wantClusters(t, tine, 3)
+	wantContents(t, tine, kept, []int{1, 2, 3})
+	wantContents(t, tine, cluster, []int{1, 2, 4})
+	leave()
+	leaveKept()
+	for _, c := range []*godo.Database{cluster, kept} {
+		if err := tine.Remove(t.Context(), c.ID); err != nil {
+			t.Fatal(err, lastLines(tine.LogText()))
+		}
+	}
+	wantClusters(t, tine, 1)
+}
+
+// visit is connect for a cluster that is destroyed before the test ends: leaving one that is gone takes a driver half a minute.
+func visit(t *testing.T, c *godo.Database) (numbers *mongo.Collection, leave func()) {
+	t.Helper()
+	client, err := harness.Connect(t.Context(), c.Connection.URI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.Database("d").Collection("c"), func() {
+		if err := client.Disconnect(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// keptOf is the cluster that keeps the state of another one before its restore.
+func keptOf(t *testing.T, tine *harness.Tine, c *godo.Database) *godo.Database {
+	t.Helper()
+	list, _, err := tine.API.Databases.List(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range list {
+		if strings.HasPrefix(other.Name, c.Name+"-before-") {
+			return &other
+		}
+	}
+	t.Fatalf("nothing keeps the state of %s", c.Name)
+	return nil
 }
 
 func find(t *testing.T, tine *harness.Tine, name string) *godo.Database {

@@ -23,7 +23,8 @@ func newClusterCommand() *cobra.Command {
 	o := addClientFlags(cmd)
 	return group(cmd,
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
-		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o))
+		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o),
+		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o))
 }
 
 // cluster is what the API says of a cluster. It is printed as JSON exactly as it came, with the fields that godo does not know.
@@ -31,6 +32,7 @@ type cluster struct {
 	godo.Database
 	Failure    string      `json:"failure"`
 	ForkedFrom *forkedFrom `json:"forked_from"`
+	ExpiresAt  *time.Time  `json:"expires_at"`
 
 	raw json.RawMessage
 }

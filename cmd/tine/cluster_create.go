@@ -20,7 +20,14 @@ type shape struct {
 	size, storage, region string
 	nodes                 int
 	tags                  []string
+	expires               string
 	wait                  waitOptions
+}
+
+// createRequest is godo's with what is Tine's own.
+type createRequest struct {
+	*godo.DatabaseCreateRequest
+	ExpiresInSeconds int64 `json:"expires_in_seconds,omitempty"`
 }
 
 func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {
@@ -30,20 +37,27 @@ func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {
 	f.StringVar(&s.region, "region", "", "region `slug`; "+unless)
 	f.IntVar(&s.nodes, "nodes", 0, "`number` of nodes; "+unless)
 	f.StringSliceVar(&s.tags, "tag", nil, "`tag` of the cluster; may be repeated")
+	f.StringVar(&s.expires, "expires-in", "", "how `long` the cluster lives, like 12h or 30d, until it is destroyed by itself (default: for ever)")
 	s.wait.addFlags(cmd, "wait until the cluster is online")
 	_ = cmd.RegisterFlagCompletionFunc("size", completeOption(o, func(e engineOptions) []string { return e.sizes() }))
 	_ = cmd.RegisterFlagCompletionFunc("region", completeOption(o, func(e engineOptions) []string { return e.Regions }))
 }
 
-func (s *shape) request(name string) (*godo.DatabaseCreateRequest, error) {
+func (s *shape) request(name string) (*createRequest, error) {
 	storage, err := parseStorage(s.storage)
 	if err != nil {
 		return nil, err
 	}
-	return &godo.DatabaseCreateRequest{
+	r := &createRequest{DatabaseCreateRequest: &godo.DatabaseCreateRequest{
 		Name: name, EngineSlug: engineSlug, SizeSlug: s.size, Region: s.region, NumNodes: s.nodes,
 		StorageSizeMib: storage, Tags: s.tags,
-	}, nil
+	}}
+	if s.expires != "" {
+		if r.ExpiresInSeconds, err = parseLife("--expires-in", s.expires); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 func newClusterCreateCommand(o *clientOptions) *cobra.Command {
@@ -66,7 +80,7 @@ func newClusterCreateCommand(o *clientOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := api.complete(cmd.Context(), request); err != nil {
+			if err := api.complete(cmd.Context(), request.DatabaseCreateRequest); err != nil {
 				return err
 			}
 			return o.make(cmd, api, request, s.wait)

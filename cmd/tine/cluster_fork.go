@@ -3,13 +3,12 @@ package main
 import (
 	"time"
 
-	"github.com/digitalocean/godo"
 	"github.com/spf13/cobra"
 )
 
 // forkRequest is a request for a fork, with what godo does not know.
 type forkRequest struct {
-	*godo.DatabaseCreateRequest
+	*createRequest
 
 	Source forkSource `json:"backup_restore"`
 }
@@ -47,7 +46,7 @@ lists them: without it and everything behind it, or with it.`,
 			if err != nil {
 				return err
 			}
-			fork := forkRequest{DatabaseCreateRequest: request, Source: forkSource{Before: before, After: after}}
+			fork := forkRequest{createRequest: request, Source: forkSource{Before: before, After: after}}
 			if at != "" {
 				moment, err := parseMoment(at, time.Now())
 				if err != nil {

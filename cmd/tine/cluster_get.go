@@ -44,11 +44,20 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"tags", strings.Join(c.Tags, ", ")},
 		{"forked from", c.origin()},
 		{"created", moment(c.CreatedAt)},
+		{"expires", c.expiry()},
 		{"id", c.ID},
 		{"user", c.user()},
 		{"password", c.password()},
 		{"uri", c.uri()},
 	})
+}
+
+// expiry is when the cluster is destroyed by itself, empty for never.
+func (c cluster) expiry() string {
+	if c.ExpiresAt == nil {
+		return ""
+	}
+	return moment(*c.ExpiresAt)
 }
 
 // origin says what a fork was made from.

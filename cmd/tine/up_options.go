@@ -37,6 +37,7 @@ type upOptions struct {
 	History       historyOptions `yaml:"history"`
 	LogSink       logSinkOptions `yaml:"logsink"`
 	Insights      insightOptions `yaml:"insights"`
+	ExpirySettle  time.Duration  `yaml:"expiry_settle"` // how long the clock is watched before a cluster is destroyed because of it; 0 means 10 minutes
 }
 
 type poolOptions struct {

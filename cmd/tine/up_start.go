@@ -89,6 +89,7 @@ func (u *up) start(ctx context.Context) error {
 		})
 	}
 	u.background.Go(func() { u.keepHouse(background) })
+	u.background.Go(func() { u.expireClusters(background) })
 	return nil
 }
 
@@ -110,6 +111,30 @@ func (u *up) keepHouse(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// expiryInterval is how often it is looked whether the time of a cluster is over.
+const expiryInterval = 15 * time.Second
+
+// expireClusters destroys the clusters whose time is over, until ctx ends.
+func (u *up) expireClusters(ctx context.Context) {
+	expirer := u.fleet.NewExpirer(u.opts.ExpirySettle, nil)
+	interval := expiryInterval
+	if u.opts.ExpirySettle > 0 {
+		interval = min(interval, u.opts.ExpirySettle)
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := expirer.Expire(ctx); err != nil && ctx.Err() == nil {
+			u.log.ErrorContext(ctx, "expiry of clusters could not be looked after; trying again", "error", err)
 		}
 	}
 }

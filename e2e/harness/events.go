@@ -23,3 +23,14 @@ func (t *Tine) Events(ctx context.Context, id string) ([]Event, error) {
 	_, err = t.API.Do(ctx, request, &root)
 	return root.Events, err
 }
+
+// count is how often a cluster's events tell of something.
+func (t *Tine) count(ctx context.Context, id, kind string) (count int, err error) {
+	events, err := t.Events(ctx, id)
+	for _, e := range events {
+		if e.Detail == kind {
+			count++
+		}
+	}
+	return count, err
+}

@@ -370,7 +370,7 @@ func (t *Tine) WaitOnline(ctx context.Context, id string) error {
 		switch c.Status {
 		case "online":
 			return nil
-		case "creating", "forking", "resizing", "migrating":
+		case "creating", "forking", "resizing", "migrating", "restoring", "swapping":
 		default:
 			return fmt.Errorf("cluster %s is %s", c.Name, c.Status)
 		}
@@ -389,18 +389,9 @@ func (t *Tine) WaitGone(ctx context.Context, id string) error {
 // WaitEvents returns when a cluster's events tell of something that often.
 func (t *Tine) WaitEvents(ctx context.Context, id, kind string, want int) error {
 	for {
-		events, err := t.Events(ctx, id)
-		if err != nil {
+		count, err := t.count(ctx, id, kind)
+		if err != nil || count >= want {
 			return err
-		}
-		count := 0
-		for _, e := range events {
-			if e.Detail == kind {
-				count++
-			}
-		}
-		if count >= want {
-			return nil
 		}
 		if err := sleep(ctx); err != nil {
 			return fmt.Errorf("wait for event %s of cluster %s: %w", kind, id, err)

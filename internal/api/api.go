@@ -137,6 +137,10 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 			http.MethodGet: {store.ScopeDatabaseRead, s.getDOSettings},
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.updateDOSettings},
 		},
+		database + "/restore": {http.MethodPost: {store.ScopeDatabaseUpdate, s.restoreDatabase}},
+		database + "/reset":   {http.MethodPost: {store.ScopeDatabaseUpdate, s.resetDatabase}},
+		database + "/swap":    {http.MethodPost: {store.ScopeDatabaseUpdate, s.swapDatabase}},
+		database + "/expiry":  {http.MethodPut: {store.ScopeDatabaseUpdate, s.putExpiry}},
 		databases + "/metrics/credentials": {
 			http.MethodGet: {store.ScopeDatabaseUpdate, s.getMetricsCredentials}, // and database:view_credentials
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.updateMetricsCredentials},

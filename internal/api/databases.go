@@ -34,6 +34,7 @@ type createBody struct {
 	DOSettings       struct {
 		ServiceCNAMEs []string `json:"service_cnames"`
 	} `json:"do_settings"`
+	ExpiresInSeconds *int64 `json:"expires_in_seconds"` // ours
 }
 
 func (s *server) createDatabase(r *http.Request) (response, error) {
@@ -64,6 +65,9 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		Rules:        sourceRules(b.Rules),
 		ServiceNames: b.DOSettings.ServiceCNAMEs,
 		Autoscale:    b.Autoscale.Storage.autoscale(),
+	}
+	if b.ExpiresInSeconds != nil {
+		request.ExpiresIn = new(secondsOf(*b.ExpiresInSeconds))
 	}
 	if b.Autoscale.Storage == nil {
 		request.Autoscale = b.StorageAutoscale.autoscale()

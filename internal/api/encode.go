@@ -22,6 +22,7 @@ type database struct {
 	Status            string            `json:"status"`
 	Failure           string            `json:"failure,omitempty"`     // ours: why the status is failed
 	ForkedFrom        *forkedFrom       `json:"forked_from,omitempty"` // ours
+	ExpiresAt         *string           `json:"expires_at,omitempty"`  // ours
 	CreatedAt         string            `json:"created_at"`
 	PrivateNetwork    string            `json:"private_network_uuid"`
 	Tags              []string          `json:"tags"`
@@ -102,7 +103,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 	reachable := connection(conn)
 	d := database{
 		ID: c.ID, Name: c.Name, Engine: c.Engine, Version: c.Version, SemanticVersion: version.Semantic, NumNodes: c.NumNodes,
-		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c),
+		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c), ExpiresAt: secondsOrNull(c.ExpiresAt),
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: contents.Databases,
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(contents.Users)),
 		Maintenance: encodeMaintenance(c),

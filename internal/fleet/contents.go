@@ -36,23 +36,23 @@ func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
 	e.asking.Lock() // whoever comes meanwhile gets the same answer
 	defer e.asking.Unlock()
 	changes, now := e.changes.Load(), f.cfg.Clock()
-	if e.seen == changes && e.asked && now.Sub(e.at) < contentsAge {
+	if e.seen == changes && e.asked && e.node == c.Node.ID && now.Sub(e.at) < contentsAge {
 		return f.KnownContents(c)
 	}
 	// Not the client's context: one that goes away says nothing about the node.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contentsPatience)
 	defer cancel()
 	if read, err := f.readContents(ctx, c); err == nil {
-		e.known.Store(&read)
+		e.known.Store(&knownContents{Contents: read, node: c.Node.ID})
 	}
-	e.asked, e.at, e.seen = true, now, changes
+	e.asked, e.at, e.seen, e.node = true, now, changes, c.Node.ID
 	return f.KnownContents(c)
 }
 
 // KnownContents returns what was last known of a cluster's contents, and asks nobody. It is for lists.
 func (f *Fleet) KnownContents(c store.Cluster) Contents {
-	if known := f.contents.entry(c.ID).known.Load(); known != nil && c.IsServed() {
-		return *known
+	if known := f.contents.entry(c.ID).known.Load(); known != nil && known.node == c.Node.ID && c.IsServed() {
+		return known.Contents
 	}
 	return everyCluster()
 }
@@ -81,13 +81,20 @@ type contentsCache struct {
 }
 
 type contentsEntry struct {
-	known   atomic.Pointer[Contents] // nil: nothing yet
-	changes atomic.Int64             // that the fleet has made
+	known   atomic.Pointer[knownContents] // nil: nothing yet
+	changes atomic.Int64                  // that the fleet has made
 
 	asking sync.Mutex // of what follows; held while the node is asked
 	asked  bool
 	at     time.Time // when it was asked last
 	seen   int64     // changes that had been made then
+	node   string    // the node that was asked
+}
+
+// knownContents are those of a node, which the cluster may have given away since.
+type knownContents struct {
+	Contents
+	node string
 }
 
 func (c *contentsCache) entry(id string) *contentsEntry {

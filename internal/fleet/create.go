@@ -27,6 +27,8 @@ type CreateRequest struct {
 	ServiceNames []string
 	// Autoscale says when the storage grows by itself; its zero value: never.
 	Autoscale store.Autoscale
+	// ExpiresIn is after how long the cluster is destroyed by itself; nil: never.
+	ExpiresIn *time.Duration
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -131,6 +133,12 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 			return store.Cluster{}, err
 		}
 		c.Autoscale = autoscale
+	}
+	if r.ExpiresIn != nil {
+		if err := checkLife("expires_in_seconds", *r.ExpiresIn); err != nil {
+			return store.Cluster{}, err
+		}
+		c.ExpiresAt = new(r.ReceivedAt.Add(*r.ExpiresIn))
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
 	return c, nil

@@ -12,6 +12,13 @@
 //
 // A password exists in the answer to the request that made it and nowhere else; the store gets its SCRAM verifier.
 //
+// # For the panel
+//
+// RestoreInPlace, Reset and Swap replace a cluster's data and return at once: show the status (restoring, swapping) and the events, whose types are
+// cluster_restore, cluster_reset and cluster_swap, each alone when it begins and with _done or _failed when it is over. InPlace.Kept is where the state before is.
+// A cluster can be reset if it IsFork and its source exists. SetExpiry and store.Cluster.ExpiresAt are for clusters that end by themselves; DefaultKeep is how long a
+// state before lives if nothing else is said. History, ForkEstimate and checks of moments are those of forks.
+//
 // # What callers must not do
 //
 // Callers must not check requests on their own, nor write to the store around the fleet: two places that hold a rule

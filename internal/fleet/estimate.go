@@ -41,7 +41,7 @@ func (f *Fleet) ForkEstimate(ctx context.Context, id string, at time.Time) (Esti
 	if err != nil {
 		return Estimate{}, err
 	}
-	if !c.IsServed() {
+	if !c.IsForkable() {
 		return Estimate{}, notServed(c)
 	}
 	points, err := f.cfg.Store.RestorePoints(ctx, c.ID)

@@ -107,7 +107,11 @@ func (f *Fleet) Find(ctx context.Context, name string) ([]store.Cluster, error) 
 // Destroy asks for a cluster's destruction, in whatever state it is, and returns before it is complete. Repeating it does no harm.
 func (f *Fleet) Destroy(ctx context.Context, id string) error {
 	f.contents.forget(id)
-	return notFound(f.cfg.Store.MarkDestroying(ctx, id), id)
+	err := f.cfg.Store.MarkDestroying(ctx, id)
+	if errors.Is(err, store.ErrInExchange) {
+		return &Error{Kind: NotReady, Message: "the cluster cannot be destroyed while it exchanges its data with another one; its events tell when that is over"}
+	}
+	return notFound(err, id)
 }
 
 // Events returns what happened to a cluster, in that order, also after its destruction.

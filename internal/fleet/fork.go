@@ -22,7 +22,7 @@ func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Clust
 	if err != nil {
 		return err
 	}
-	if !source.IsServed() {
+	if !source.IsForkable() {
 		return &Error{
 			Kind: NotReady, Field: fieldSource,
 			Message: fmt.Sprintf("%s must name an online cluster; %s %s", fieldSource, quote(r.Source.label()), inWords(source.Status)),
@@ -157,6 +157,10 @@ func inWords(status string) string {
 		return "is still being forked"
 	case store.StatusDestroying:
 		return "is being destroyed"
+	case store.StatusRestoring:
+		return "is being restored"
+	case store.StatusSwapping:
+		return "is exchanging its data with another cluster"
 	case store.StatusFailed:
 		return "has failed"
 	default:

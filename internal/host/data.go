@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,15 +15,55 @@ import (
 	"tine/internal/wal"
 )
 
-// Use runs do with a connection to a cluster's node as the gateway's role, which may change users and take the role of their work. It is how the control plane reaches users and databases, which are
-// in the cluster and nowhere else.
+// Use runs do with a connection to a cluster's node as the gateway's role, which may change users and take the role of their work. It is how
+// the control plane reaches users and databases, which are in the cluster and nowhere else. The cluster has the same node as long as do runs.
 func (h *Host) Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
-	conn, err := h.node(c).Connect(ctx, engine.RoleGateway)
+	uses := h.usesOf(c.ID)
+	for !uses.TryRLock() { // unlike RLock it does not outlast its caller's patience
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("reach cluster %s: %w", c.Name, context.Cause(ctx))
+		case <-time.After(usePatience):
+		}
+	}
+	defer uses.RUnlock()
+	now, err := h.cfg.Store.Cluster(ctx, c.ID) // c may have been read before the node was exchanged
+	if err != nil {
+		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
+	}
+	conn, err := h.node(now).Connect(ctx, engine.RoleGateway)
 	if err != nil {
 		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return do(conn)
+}
+
+// usePatience is the pause between two attempts to use a cluster whose node is being exchanged.
+const usePatience = 5 * time.Millisecond
+
+func (h *Host) usesOf(clusterID string) *sync.RWMutex {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	uses := h.mu.uses[clusterID]
+	if uses == nil {
+		uses = new(sync.RWMutex)
+		h.mu.uses[clusterID] = uses
+	}
+	return uses
+}
+
+// lockUses waits until nobody uses the data of the clusters, and keeps everybody out until the returned function is called. Only who holds the locks of the
+// clusters' operations may call it, so that two of them never wait for each other.
+func (h *Host) lockUses(clusterIDs []string) (unlock func()) {
+	for _, id := range clusterIDs {
+		h.usesOf(id).Lock()
+	}
+	return func() {
+		for _, id := range clusterIDs {
+			h.usesOf(id).Unlock()
+		}
+	}
 }
 
 // UsersChanged has a cluster's gateway read its users again.

@@ -6,6 +6,7 @@
 //	creating, forking   a job makes the cluster in the steps below and ends with status online, or failed with a reason
 //	online              the node is watched and started again when it dies; its WAL is collected, restore points are taken
 //	                    a node that runs with an older build than the present one is noted; fleet decides when it is started again
+//	restoring, swapping online, and about to give its node to another cluster for that one's
 //	destroying          a job removes everything, the cluster's row last
 //
 // Making a cluster:
@@ -20,6 +21,19 @@
 //
 // Every step can be interrupted anywhere: a later attempt starts again at "clear", because up to the last step nobody has been
 // told of the cluster's data. Destroying does each of its steps again.
+//
+// Two clusters exchange their nodes (a restore, a reset or a swap) in these steps; nobody forks, changes or destroys them meanwhile:
+//
+//	cut       both gateways answer what runs and keep nothing but their listeners; watching ends; the control plane is kept out
+//	users     the present users of each cluster are written to the data that it gets
+//	rows      one transaction of the store exchanges node and history; before it nothing has changed, after it there is no way back
+//	nodes     a node that runs with another plan than its new cluster's is started again; watching begins
+//	gateways  they open on the listeners, with the other node
+//	online    the status says so
+//
+// Whoever was told before the cut that a write succeeded finds it in the data that the cluster had; after the cut nobody is told of anything more
+// of them. A kill in between is a kill like any other: at the start both clusters are served with the nodes that their rows name, and the
+// steps are done again, after "rows" those that are left.
 //
 // A gateway opens with the settings that the cluster's row has then, and a job tells it of each change after that. Whoever acts on a row
 // holds a lock from reading it on, so that the gateway is never left with an older state than the last.

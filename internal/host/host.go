@@ -63,8 +63,9 @@ type Host struct {
 
 	mu struct {
 		sync.Mutex
-		operations map[string]*sync.Mutex // one operation a cluster at a time
-		running    map[string]*running    // by cluster ID
+		operations map[string]*sync.Mutex   // one operation a cluster at a time
+		running    map[string]*running      // by cluster ID
+		uses       map[string]*sync.RWMutex // by cluster ID: who is in the cluster's data, and who gives them away
 	}
 }
 
@@ -93,6 +94,7 @@ func New(cfg Config) (*Host, error) {
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
+	h.mu.uses = make(map[string]*sync.RWMutex)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, createWorker{host: h})
 	river.AddWorker(workers, forkWorker{host: h})
@@ -100,6 +102,7 @@ func New(cfg Config) (*Host, error) {
 	river.AddWorker(workers, settingsWorker{host: h})
 	river.AddWorker(workers, reconfigureWorker{host: h})
 	river.AddWorker(workers, maintenanceWorker{host: h})
+	river.AddWorker(workers, swapWorker{host: h})
 	jobs, err := cfg.Store.NewWorkerClient(cfg.Name, workers, jobsAtOnce)
 	if err != nil {
 		return nil, fmt.Errorf("start host %s: %w", cfg.Name, err)
@@ -247,11 +250,27 @@ func (h *Host) openGatewayLocked(ctx context.Context, c store.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("open gateway of cluster %s: %w", c.Name, err)
 	}
+	if err := h.serveOn(c, ln); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	return nil
+}
+
+// serveOn opens a cluster's gateway on a listener. The caller holds gateways.
+func (h *Host) serveOn(c store.Cluster, ln net.Listener) error {
 	if err := h.cfg.Gateway.Open(h.ctx, h.gatewayCluster(c), ln); err != nil {
-		return errors.Join(fmt.Errorf("open gateway of cluster %s: %w", c.Name, err), ln.Close())
+		return fmt.Errorf("open gateway of cluster %s: %w", c.Name, err)
 	}
 	h.versions[c.ID] = c.Version
 	return nil
+}
+
+// cutGateway ends what a cluster's gateway does and returns its listener, nil if it is not open.
+func (h *Host) cutGateway(ctx context.Context, id string) net.Listener {
+	h.gateways.Lock()
+	delete(h.versions, id)
+	h.gateways.Unlock()
+	return h.cfg.Gateway.Cut(ctx, id)
 }
 
 // closeGateway closes a cluster's listener and its connections; it may be closed already.

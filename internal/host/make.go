@@ -71,6 +71,9 @@ func Steps() []string {
 	for _, s := range changeSteps() {
 		all = append(all, "change/"+s)
 	}
+	for _, s := range exchangeSteps() {
+		all = append(all, "exchange/"+s)
+	}
 	return all
 }
 

@@ -38,6 +38,13 @@ func (h *Host) unwatch(clusterID string) (waiting error) {
 	return r.waiting
 }
 
+// watched says whether a cluster is looked after.
+func (h *Host) watched(clusterID string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mu.running[clusterID] != nil
+}
+
 // Restarts of a node that keeps dying: at once, then later and later; a node that ran for a while is forgiven.
 const (
 	firstPause   = time.Second

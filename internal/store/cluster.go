@@ -9,6 +9,8 @@ const (
 	StatusOnline     = "online"
 	StatusResizing   = "resizing"
 	StatusMigrating  = "migrating"
+	StatusRestoring  = "restoring" // the data are replaced by a fork of another moment
+	StatusSwapping   = "swapping"  // the data are exchanged with another cluster's
 	StatusFailed     = "failed"
 	StatusDestroying = "destroying"
 )
@@ -64,6 +66,9 @@ type Cluster struct {
 	// UpdatePending says that the node's next start is an update: it was started with an older engine or older settings than there are now.
 	UpdatePending bool
 
+	// ExpiresAt is when the cluster is destroyed by itself; nil means never.
+	ExpiresAt *time.Time
+
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge
 }
@@ -72,9 +77,15 @@ type Cluster struct {
 func (c Cluster) IsFork() bool { return c.SourceID != "" }
 
 // IsServed says whether clients can use the cluster: it has data, and is not about to lose it.
-func (c Cluster) IsServed() bool {
+func (c Cluster) IsServed() bool { return c.IsForkable() || c.IsExchanged() }
+
+// IsForkable says whether a fork of the cluster may be asked for: it is served, and its data are not about to become those of another.
+func (c Cluster) IsForkable() bool {
 	return c.Status == StatusOnline || c.Status == StatusResizing || c.Status == StatusMigrating
 }
+
+// IsExchanged says whether the cluster is giving its node away for another one; see Exchange.
+func (c Cluster) IsExchanged() bool { return c.Status == StatusRestoring || c.Status == StatusSwapping }
 
 // MaintenanceWindow is when a node may be restarted on its own account: within four hours of that moment of the week.
 type MaintenanceWindow struct {

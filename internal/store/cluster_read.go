@@ -17,7 +17,8 @@ const clusterColumns = `id, name, engine, version, region, size, num_nodes, stor
 	created_at, requested_at, host, port, coalesce(source_id::text, ''), source_name, fork_at, doadmin_verifier,
 	node_id, node_restarts, history_id, settings, trusted_sources, project_id, private_network_uuid, service_names,
 	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase, fork_lsn, fork_after,
-	update_pending`
+	update_pending,
+	expires_at`
 
 // Cluster returns the cluster with that id, whatever its status. ErrNotFound if there is none, or if id is no UUID.
 func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
@@ -97,12 +98,14 @@ func scanCluster(row pgx.CollectableRow) (Cluster, error) {
 		&c.CreatedAt, &c.RequestedAt, &c.Host, &c.Port, &c.SourceID, &c.SourceName, &c.ForkAt, &c.DoadminVerifier,
 		&c.Node.ID, &c.Node.Restarts, &c.HistoryID, &c.SettingsJSON, &c.TrustedSources, &c.ProjectID, &c.PrivateNetworkUUID, &c.ServiceNames,
 		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase,
-		&lsn, &c.ForkAfter, &c.UpdatePending)
+		&lsn, &c.ForkAfter, &c.UpdatePending,
+		&c.ExpiresAt)
 	c.ForkLSN = uint64(lsn)
 	c.CreatedAt, c.RequestedAt = c.CreatedAt.UTC(), c.RequestedAt.UTC()
-	if c.ForkAt != nil {
-		at := c.ForkAt.UTC()
-		c.ForkAt = &at
+	for _, at := range []*time.Time{c.ForkAt, c.ExpiresAt} {
+		if at != nil {
+			*at = at.UTC()
+		}
 	}
 	return c, err
 }

@@ -18,34 +18,36 @@ const creationLock = 0x74696e65_0001
 // fork's SourceName, settings and trusted sources) filled in. ErrNameTaken, ErrNoPort or ErrSourceNotOnline say that nothing was written.
 func (s *Store) CreateCluster(ctx context.Context, c Cluster, ports PortRange) (Cluster, error) {
 	c = withDefaults(c)
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := copyFromSource(ctx, tx, &c); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(creationLock)); err != nil {
-			return err
-		}
-		if err := choosePort(ctx, tx, &c, ports); err != nil {
-			return err
-		}
-		if err := insertCluster(ctx, tx, c); err != nil {
-			return err
-		}
-		if err := insertEvent(ctx, tx, creationEvent(c)); err != nil {
-			return err
-		}
-		if err := startMeter(ctx, tx, c); err != nil {
-			return err
-		}
-		if err := rememberTags(ctx, tx, c.Tags); err != nil {
-			return err
-		}
-		return s.queueCreation(ctx, tx, c)
-	})
+	err := s.inTx(ctx, func(tx pgx.Tx) error { return s.createCluster(ctx, tx, &c, ports) })
 	if err != nil {
 		return Cluster{}, fmt.Errorf("create cluster %s: %w", c.Name, err)
 	}
 	return c, nil
+}
+
+func (s *Store) createCluster(ctx context.Context, tx pgx.Tx, c *Cluster, ports PortRange) error {
+	if err := copyFromSource(ctx, tx, c); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(creationLock)); err != nil {
+		return err
+	}
+	if err := choosePort(ctx, tx, c, ports); err != nil {
+		return err
+	}
+	if err := insertCluster(ctx, tx, *c); err != nil {
+		return err
+	}
+	if err := insertEvent(ctx, tx, creationEvent(*c)); err != nil {
+		return err
+	}
+	if err := startMeter(ctx, tx, *c); err != nil {
+		return err
+	}
+	if err := rememberTags(ctx, tx, c.Tags); err != nil {
+		return err
+	}
+	return s.queueCreation(ctx, tx, *c)
 }
 
 // SetOnline ends a creation or a fork. It returns false, and changes nothing, if the cluster is in any other state or gone:
@@ -71,12 +73,16 @@ func (s *Store) finishCreation(ctx context.Context, id, status, failure string, 
 			return err
 		}
 		changed = true
-		if status == StatusFailed {
-			if err := forgive(ctx, tx, id); err != nil {
-				return err
-			}
+		if err := insertEvent(ctx, tx, event); err != nil {
+			return err
 		}
-		return insertEvent(ctx, tx, event)
+		if status != StatusFailed {
+			return s.joinExchange(ctx, tx, id)
+		}
+		if err := forgive(ctx, tx, id); err != nil {
+			return err
+		}
+		return s.cancelExchangeOf(ctx, tx, id, failure)
 	})
 	if err != nil {
 		return false, fmt.Errorf("set cluster %s %s: %w", id, status, err)
@@ -85,37 +91,44 @@ func (s *Store) finishCreation(ctx context.Context, id, status, failure string, 
 }
 
 // MarkDestroying asks for a cluster's destruction, whatever its state, and queues the job. It may be repeated: it then queues the
-// job again if there is none. ErrNotFound if there is no such cluster, or no more.
+// job again if there is none. ErrNotFound if there is no such cluster, or no more; ErrInExchange while it exchanges its node.
 func (s *Store) MarkDestroying(ctx context.Context, id string) error {
 	if !isUUID(id) {
 		return fmt.Errorf("destroy cluster %q: %w", id, ErrNotFound)
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		var before, host string
-		event := Event{ClusterID: id, Type: EventClusterDelete, Message: "The cluster is being destroyed."}
-		row := tx.QueryRow(ctx, "SELECT status, name, host FROM tine.clusters WHERE id = $1 FOR UPDATE", id)
-		if err := row.Scan(&before, &event.ClusterName, &host); isNoRows(err) {
-			return ErrNotFound
-		} else if err != nil {
-			return err
-		}
-		if before != StatusDestroying {
-			if _, err := tx.Exec(ctx, "UPDATE tine.clusters SET status = 'destroying' WHERE id = $1", id); err != nil {
-				return err
-			}
-			if err := insertEvent(ctx, tx, event); err != nil {
-				return err
-			}
-			if err := stopMeter(ctx, tx, id); err != nil {
-				return err
-			}
-		}
-		return s.queue(ctx, tx, host, DestroyJob{ClusterID: id})
-	})
+	err := s.inTx(ctx, func(tx pgx.Tx) error { return s.markDestroying(ctx, tx, id, "The cluster is being destroyed.") })
 	if err != nil {
 		return fmt.Errorf("destroy cluster %s: %w", id, err)
 	}
 	return nil
+}
+
+func (s *Store) markDestroying(ctx context.Context, tx pgx.Tx, id, message string) error {
+	var before, host string
+	event := Event{ClusterID: id, Type: EventClusterDelete, Message: message}
+	row := tx.QueryRow(ctx, "SELECT status, name, host FROM tine.clusters WHERE id = $1 FOR UPDATE", id)
+	if err := row.Scan(&before, &event.ClusterName, &host); isNoRows(err) {
+		return ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	if in, err := inExchange(ctx, tx, id); err != nil {
+		return err
+	} else if in {
+		return ErrInExchange
+	}
+	if before != StatusDestroying {
+		if _, err := tx.Exec(ctx, "UPDATE tine.clusters SET status = 'destroying' WHERE id = $1", id); err != nil {
+			return err
+		}
+		if err := insertEvent(ctx, tx, event); err != nil {
+			return err
+		}
+		if err := stopMeter(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return s.queue(ctx, tx, host, DestroyJob{ClusterID: id})
 }
 
 // DeleteCluster removes a cluster that is being destroyed, its restore points included, and frees its name and port. It is the
@@ -178,6 +191,10 @@ func withDefaults(c Cluster) Cluster {
 		at := micros(*c.ForkAt)
 		c.ForkAt = &at
 	}
+	if c.ExpiresAt != nil {
+		at := micros(*c.ExpiresAt)
+		c.ExpiresAt = &at
+	}
 	if c.Tags == nil {
 		c.Tags = []string{}
 	}
@@ -205,7 +222,7 @@ func copyFromSource(ctx context.Context, tx pgx.Tx, c *Cluster) error {
 		} else if err != nil {
 			return err
 		}
-		if !(Cluster{Status: status}).IsServed() {
+		if !(Cluster{Status: status}).IsForkable() {
 			return ErrSourceNotOnline
 		}
 	}
@@ -251,12 +268,12 @@ func insertCluster(ctx context.Context, tx pgx.Tx, c Cluster) error {
 	_, err := tx.Exec(ctx, `INSERT INTO tine.clusters (id, name, engine, version, region, size, num_nodes, storage_mib, status,
 			failure, tags, created_at, requested_at, host, port, source_id, source_name, fork_at, doadmin_verifier, node_id,
 			settings, trusted_sources, project_id, private_network_uuid, service_names,
-			node_size, autoscale_enabled, autoscale_threshold, autoscale_increment, history_id, fork_lsn, fork_after)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`,
+			node_size, autoscale_enabled, autoscale_threshold, autoscale_increment, history_id, fork_lsn, fork_after, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`,
 		c.ID, c.Name, c.Engine, c.Version, c.Region, c.Size, c.NumNodes, c.StorageMiB, c.Status,
 		c.Tags, c.CreatedAt, c.RequestedAt, c.Host, c.Port, source, c.SourceName, c.ForkAt, c.DoadminVerifier, c.Node.ID,
 		json.RawMessage(c.SettingsJSON), c.TrustedSources, c.ProjectID, c.PrivateNetworkUUID, append([]string{}, c.ServiceNames...),
-		c.NodeSize, c.Autoscale.Enabled, c.Autoscale.ThresholdPercent, c.Autoscale.IncrementGiB, c.HistoryID, int64(c.ForkLSN), c.ForkAfter)
+		c.NodeSize, c.Autoscale.Enabled, c.Autoscale.ThresholdPercent, c.Autoscale.IncrementGiB, c.HistoryID, int64(c.ForkLSN), c.ForkAfter, c.ExpiresAt)
 	if violated(err, "clusters_name_key") {
 		return ErrNameTaken
 	}

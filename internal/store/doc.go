@@ -7,7 +7,10 @@
 //
 //	(nothing)         -> creating | forking   CreateCluster, which also queues the job that does the work
 //	creating, forking -> online | failed      SetOnline, SetFailed: by the host's job; refused (false) in any other state
-//	any               -> destroying           MarkDestroying, which also queues the destroy job
+//	online            -> restoring            BeginExchange, which also makes the fork (forking -> swapping at its end) that it exchanges nodes with
+//	online, online    -> swapping, swapping   BeginSwap, which also queues the job
+//	restoring, swapping -> online             FinishExchange; or CancelExchange, as long as the nodes are not exchanged
+//	any other         -> destroying           MarkDestroying, Expire, which also queue the destroy job
 //	destroying        -> (nothing)            DeleteCluster: by the host's destroy job, as its last step
 //
 // Row and job are written in the same transaction, so that there is never a cluster nobody works on nor a job without its
@@ -16,6 +19,9 @@
 // without an error. Jobs of one kind are unique per cluster until they finish; jobs of different kinds are not, so that
 // the host must hold its own lock per cluster while it works (the destroy job of a cluster may start while its create
 // job still runs).
+//
+// Node and history are what two clusters exchange, all at once in ExchangeNodes; the row of the exchange says from the request to the end what is
+// being done and how far it is.
 //
 // A fork is written only while its source is online, and the source cannot be marked destroying between that check
 // and the commit. So when a destroy job runs, PendingForks lists every fork that still needs the source, for good: no new one can appear.

@@ -23,6 +23,8 @@ var (
 	ErrNotOnline = errors.New("cluster is not online")
 	// ErrChanged says that a cluster is no longer what a change of it was decided for.
 	ErrChanged = errors.New("cluster was changed meanwhile")
+	// ErrInExchange says that a cluster cannot be destroyed now, because it exchanges its node with another one.
+	ErrInExchange = errors.New("cluster exchanges its node")
 	// ErrUnauthorized says that no token has that secret.
 	ErrUnauthorized = errors.New("unknown token")
 )

@@ -57,6 +57,14 @@ type MaintenanceJob struct {
 	ClusterID string `json:"cluster_id"`
 }
 
+// SwapJob asks a host to exchange a cluster's node with that of the other one of its exchange.
+type SwapJob struct {
+	ClusterID string `json:"cluster_id"`
+}
+
+// Kind is the job's name in River.
+func (SwapJob) Kind() string { return "cluster_swap" }
+
 // Kind is the job's name in River.
 func (ReconfigureJob) Kind() string { return "cluster_change" }
 
@@ -177,7 +185,11 @@ func (s *Store) queueLost(ctx context.Context, tx pgx.Tx, host string) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range unfinished {
+	exchanging, err := exchangesToDo(ctx, tx, host)
+	if err != nil {
+		return err
+	}
+	for _, c := range append(unfinished, exchanging...) {
 		args := jobFor(c)
 		inserted, err := s.insertJob(ctx, tx, host, args)
 		if err != nil {
@@ -191,6 +203,16 @@ func (s *Store) queueLost(ctx context.Context, tx pgx.Tx, host string) error {
 		}
 	}
 	return nil
+}
+
+// exchangesToDo returns the clusters of a host that exchange their nodes and whose other one is ready for it.
+func exchangesToDo(ctx context.Context, tx pgx.Tx, host string) ([]Cluster, error) {
+	rows, err := tx.Query(ctx, "SELECT "+clusterColumns+` FROM tine.clusters
+		WHERE host = $1 AND id IN (SELECT x.cluster_id FROM tine.exchanges x JOIN tine.clusters o ON o.id = x.other_id WHERE o.status = 'swapping')`, host)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCluster)
 }
 
 func resumedEvent(clusterID, operation string) Event {
@@ -209,6 +231,8 @@ func jobFor(c Cluster) river.JobArgs {
 		return ForkJob{ClusterID: c.ID}
 	case StatusResizing, StatusMigrating:
 		return ReconfigureJob{ClusterID: c.ID}
+	case StatusRestoring, StatusSwapping:
+		return SwapJob{ClusterID: c.ID}
 	default:
 		return CreateJob{ClusterID: c.ID}
 	}
