@@ -85,7 +85,13 @@ func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, names.A
 // makeCluster makes a small cluster, which is destroyed when the test ends.
 func makeCluster(t *testing.T, tine *harness.Tine, prefix string) *godo.Database {
 	t.Helper()
-	c, err := tine.Make(t.Context(), harness.CreateRequest(newName(prefix)))
+	return makeClusterOf(t, tine, harness.CreateRequest(newName(prefix)))
+}
+
+// makeClusterOf makes the cluster of a request, which is destroyed when the test ends.
+func makeClusterOf(t *testing.T, tine *harness.Tine, r *godo.DatabaseCreateRequest) *godo.Database {
+	t.Helper()
+	c, err := tine.Make(t.Context(), r)
 	if err != nil {
 		t.Fatal(err, lastLines(tine.LogText()))
 	}

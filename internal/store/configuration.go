@@ -42,7 +42,12 @@ func (s *Store) Reconfigure(ctx context.Context, before Cluster, to Configuratio
 		if err := insertEvent(ctx, tx, event); err != nil {
 			return err
 		}
-		return s.queue(ctx, tx, c.Host, ReconfigureJob{ClusterID: id})
+		job := ReconfigureJob{ClusterID: id}
+		row := tx.QueryRow(ctx, "UPDATE tine.clusters SET settings_revision = settings_revision + 1 WHERE id = $1 RETURNING settings_revision", id)
+		if err := row.Scan(&job.Revision); err != nil {
+			return err
+		}
+		return s.queue(ctx, tx, c.Host, job)
 	})
 }
 

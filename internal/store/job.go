@@ -50,6 +50,8 @@ type SettingsJob struct {
 // ReconfigureJob asks a host to bring a cluster's node to the configuration that the row has.
 type ReconfigureJob struct {
 	ClusterID string `json:"cluster_id"`
+	// Revision tells changes apart: one may be asked for after the job of another has done its work and before River knows that it has.
+	Revision int64 `json:"revision"`
 }
 
 // MaintenanceJob asks a host to start a cluster's node again.
@@ -177,7 +179,10 @@ func resumeJobs(ctx context.Context, tx pgx.Tx, queue string) error {
 // queueLost queues a job for every cluster that needs one and has none.
 func (s *Store) queueLost(ctx context.Context, tx pgx.Tx, host string) error {
 	rows, err := tx.Query(ctx, "SELECT "+clusterColumns+` FROM tine.clusters
-		WHERE host = $1 AND status IN ('creating', 'forking', 'resizing', 'migrating', 'destroying') ORDER BY created_at`, host)
+		WHERE host = $1 AND status IN ('creating', 'forking', 'resizing', 'migrating', 'destroying')
+			AND NOT EXISTS (SELECT FROM tine.river_job j WHERE j.kind = $2 AND j.args ->> 'cluster_id' = clusters.id::text
+				AND j.state IN ('available', 'pending', 'running', 'retryable', 'scheduled') AND clusters.status IN ('resizing', 'migrating'))
+		ORDER BY created_at`, host, ReconfigureJob{}.Kind())
 	if err != nil {
 		return err
 	}

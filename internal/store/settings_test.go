@@ -144,3 +144,26 @@ func TestChangesAreRefusedThatWereDecidedForAnotherState(t *testing.T) {
 		t.Errorf("the version is %s", now.Version)
 	}
 }
+
+// River takes a job for running until a moment after it has done its work. A change that comes in that moment needs a job of its own, or nobody carries it out.
+func TestChangeThatFollowsAnotherAtOnceHasItsJob(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c := mustOnline(t, s, newCluster(1))
+	for n := range int64(2) {
+		now := must(s.Cluster(t.Context(), c.ID))(t)
+		to := store.Configuration{Region: c.Region, Size: c.Size, NumNodes: 1, StorageMiB: c.StorageMiB + (n+1)*10240}
+		if err := s.Reconfigure(t.Context(), now, to); err != nil {
+			t.Fatal(err)
+		}
+		// The row says that it is done; River's job is still there.
+		if err := s.FinishReconfiguration(t.Context(), c.ID, c.Size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var jobs int
+	row := s.Pool().QueryRow(t.Context(), "SELECT count(*) FROM tine.river_job WHERE kind = 'cluster_change'")
+	if err := row.Scan(&jobs); err != nil || jobs != 2 {
+		t.Errorf("there are %d jobs for 2 changes, %v", jobs, err)
+	}
+}
