@@ -19,12 +19,13 @@ import (
 const clustersPath = "/v2/databases"
 
 func newClusterCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "cluster", Short: "Create, fork, list and destroy clusters"}
+	cmd := &cobra.Command{Use: "cluster", Short: "Create, fork, list, change and destroy clusters"}
 	o := addClientFlags(cmd)
 	return group(cmd,
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
 		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o),
-		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o))
+		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o),
+		newClusterResizeCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o))
 }
 
 // cluster is what the API says of a cluster. It is printed as JSON exactly as it came, with the fields that godo does not know.
@@ -108,6 +109,19 @@ func (c *client) find(ctx context.Context, nameOrID string) (cluster, error) {
 		return c.clusterByID(ctx, nameOrID)
 	}
 	return cluster{}, &notFoundError{"cluster", nameOrID}
+}
+
+// path is the API's for something of the cluster.
+func (c cluster) path(of string) string { return clustersPath + "/" + url.PathEscape(c.ID) + of }
+
+// findCluster is for commands that do something with one cluster.
+func (o *clientOptions) findCluster(cmd *cobra.Command, nameOrID string) (*client, cluster, error) {
+	api, err := o.client()
+	if err != nil {
+		return nil, cluster{}, err
+	}
+	c, err := api.find(cmd.Context(), nameOrID)
+	return api, c, err
 }
 
 // completeCluster offers the names of clusters for the first argument.

@@ -28,6 +28,7 @@ type fakeAPI struct {
 	tls        bool // of shop
 	forkStatus string
 	created    atomic.Pointer[string] // the body of the last POST
+	changed    atomic.Pointer[string] // method, path below shop and body of the last change of it
 	asked      atomic.Int32
 }
 
@@ -83,6 +84,7 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 			`{"id":"0/3A2F200","committed_at":"2026-08-01T12:03:08Z","number":813,"changes":[]}],"asked":"`+
 			q.Get("around")+" "+q.Get("count")+" "+q.Get("schema")+`"}`)
 	})
+	a.changes(mux)
 	mux.HandleFunc("GET /v2/databases/"+forkID+"/events", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"events":[{"message":"It began."},{"message":"The disk is full."}]}`)
 	})
@@ -97,6 +99,31 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 	a.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	t.Cleanup(a.Close)
 	return a
+}
+
+// changes are what shop can be told.
+func (a *fakeAPI) changes(mux *http.ServeMux) {
+	const shop, user = "/v2/databases/" + shopID, `{"name":"app","role":"normal","password":"fresh","settings":{"mongo_user_settings":{"databases":["shop"],"role":"readOnly"}}}`
+	record := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			var sent bytes.Buffer
+			_, _ = sent.ReadFrom(r.Body)
+			text := strings.TrimSpace(r.Method + " " + strings.TrimPrefix(r.URL.EscapedPath(), shop) + " " + sent.String())
+			a.changed.Store(&text)
+			answer(w, status, body)
+		}
+	}
+	mux.HandleFunc("PUT "+shop+"/resize", record(http.StatusAccepted, ""))
+	mux.HandleFunc("GET "+shop+"/users", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"users":[{"name":"doadmin","role":"primary"},`+strings.Replace(user, `"password":"fresh",`, "", 1)+`]}`)
+	})
+	mux.HandleFunc("POST "+shop+"/users", record(http.StatusCreated, `{"user":`+user+`}`))
+	mux.HandleFunc("POST "+shop+"/users/{name}/reset_auth", record(http.StatusOK, `{"user":`+user+`}`))
+	mux.HandleFunc("DELETE "+shop+"/users/{name}", record(http.StatusNoContent, ""))
+	mux.HandleFunc("GET "+shop+"/firewall", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"rules":[{"uuid":"u","type":"ip_addr","value":"192.0.2.1","description":"office","created_at":"2026-08-01T12:00:00Z"}]}`)
+	})
+	mux.HandleFunc("PUT "+shop+"/firewall", record(http.StatusNoContent, ""))
 }
 
 func (a *fakeAPI) shop() string {
