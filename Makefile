@@ -64,6 +64,11 @@ fmt: ## Format the code
 bench: engine ## Print the benchmark tables
 	@bin/tine bench
 
+.PHONY: screenshots
+screenshots: engine ## Make pictures of every page of the control panel, in bin/screenshots
+	@scripts/deps.sh clients
+	@go run ./e2e/screenshots bin/screenshots
+
 .PHONY: clean
 clean: ## Remove what was built here
 	rm -rf bin

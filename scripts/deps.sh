@@ -13,7 +13,7 @@ packages=(
 	git:git
 	make:make
 )
-[ "${1:-}" != clients ] || packages+=(node:nodejs npm:npm)
+[ "${1:-}" != clients ] || packages+=(node:nodejs npm:npm chromium:chromium)
 
 missing=()
 for entry in "${packages[@]}"; do

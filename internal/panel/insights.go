@@ -65,7 +65,7 @@ func (p *panel) showInsights(v visit) (answer, error) {
 		}
 	}
 	for i, name := range rangeNames() {
-		view.Ranges = append(view.Ranges, choice{Value: name, Label: spoken(spans[i]), Selected: i == chosen})
+		view.Ranges = append(view.Ranges, choice{Value: name, Label: "Last " + spokenSpan(spans[i]), Selected: i == chosen})
 	}
 	in, err := p.fleet.Insights(v.context(), base.Cluster.ID, spans[chosen])
 	if err != nil {
@@ -108,6 +108,14 @@ func charts(in fleet.Insights) []chart {
 	}
 }
 
+// spokenSpan is a span in the largest unit that it has at least one of.
+func spokenSpan(d time.Duration) string {
+	if d == time.Hour {
+		return "hour"
+	}
+	return spoken(d)
+}
+
 // How values are shown.
 func plain(v float64) string { return strconv.FormatFloat(math.Round(v), 'f', -1, 64) }
 func sized(v float64) string { return sizeOrNone(int64(v)) }
@@ -137,6 +145,9 @@ func draw(in fleet.Insights, title string, show func(float64) string, limit floa
 		}
 	}
 	top := roundUp(peak)
+	if unit := unitOf(peak); show(limit) == sized(limit) && limit > 0 {
+		top = roundUp(peak/unit) * unit
+	}
 	if limit > 0 {
 		c.Limit = show(limit)
 		if top > limit {
@@ -192,6 +203,17 @@ func (s series) line(in fleet.Insights, top float64) line {
 	}
 	end()
 	return line{Name: s.name, Path: strings.TrimSpace(path.String()), Area: strings.TrimSpace(area.String())}
+}
+
+// unitOf is the unit that a size is shown in.
+func unitOf(bytes float64) float64 {
+	const kib = 1024.0
+	for _, unit := range []float64{kib * kib * kib, kib * kib} {
+		if bytes >= unit {
+			return unit
+		}
+	}
+	return kib
 }
 
 // roundUp is the next of 1, 2 and 5 times a power of ten.

@@ -21,7 +21,7 @@ const (
 	// mostMarks bounds the events and restore points that a picture and its list show; the newest of the stretch are shown.
 	mostMarks = 60
 	// shortestStretch is as far as one can zoom in.
-	shortestStretch = time.Second
+	shortestStretch = 100 * time.Millisecond
 )
 
 // stretch is the part of a history that a picture shows.
@@ -274,7 +274,7 @@ func tickStep(length time.Duration) time.Duration {
 	const most = 8
 	const ms, s, m, h = time.Millisecond, time.Second, time.Minute, time.Hour
 	for _, step := range []time.Duration{
-		100 * ms, 200 * ms, 500 * ms, s, 2 * s, 5 * s, 10 * s, 20 * s, 30 * s, m, 2 * m, 5 * m, 10 * m, 20 * m, 30 * m,
+		10 * ms, 20 * ms, 50 * ms, 100 * ms, 200 * ms, 500 * ms, s, 2 * s, 5 * s, 10 * s, 20 * s, 30 * s, m, 2 * m, 5 * m, 10 * m, 20 * m, 30 * m,
 		h, 2 * h, 4 * h, 6 * h, 12 * h, 24 * h,
 	} {
 		if length/step < most {
@@ -295,7 +295,10 @@ func spoken(d time.Duration) string {
 	case d >= 2*time.Minute:
 		return counted(int(d.Round(time.Minute)/time.Minute), "minute")
 	case d >= time.Second:
-		return strconv.FormatFloat(d.Round(100*time.Millisecond).Seconds(), 'f', -1, 64) + " seconds"
+		if d = d.Round(100 * time.Millisecond); d == time.Second {
+			return "1 second"
+		}
+		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " seconds"
 	default:
 		return counted(int(d.Milliseconds()), "millisecond")
 	}
