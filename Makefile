@@ -50,10 +50,14 @@ clients: engine ## Build doctl, OpenTofu and DigitalOcean's provider (minutes, o
 	@scripts/doclients.sh
 	go test -count=1 -timeout 20m -tags doclients ./e2e/doclients
 
+.PHONY: soak
+soak: engine ## Up to 1,000 forks of a busy cluster in 10 minutes, each compared with what it must hold
+	go test -tags soak -timeout 30m -count 1 -v ./e2e/soak
+
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...
-	go vet -tags doclients ./e2e/doclients
+	go vet -tags doclients,soak ./e2e/doclients ./e2e/soak
 	$(TOOL) golangci-lint run
 
 .PHONY: fmt

@@ -190,6 +190,9 @@ func TestSwapOfAClusterAndItsFork(t *testing.T) {
 	wantNumbers(t, f, 1, 3, 4, 5)
 }
 
+// write is one write of a writer, as its client saw it.
+type write struct{ started, acknowledged time.Time }
+
 // What a writer was told of before the cut is in the state before, what it was told of after it in the state after; nothing that it was told of is in
 // neither.
 func TestNoAcknowledgedWriteIsLostByARestore(t *testing.T) { //nolint:paralleltest // it wants the machine's full speed

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -130,6 +131,13 @@ func TestLogsReachTheirIntake(t *testing.T) { //nolint:paralleltest // the intak
 	other := makeCluster(t, shared, "logged")
 	call(t, http.MethodPost, "/v2/databases/"+other.ID+"/logsink", strings.Replace(body, "0123456789abcdef0123456789abcdef", "another-key", 1), nil)
 	find("fourth")
+	begun := eventually(t, func() bool { // the sink that is deleted takes its file with it
+		files, err := filepath.Glob(filepath.Join(shared.DataDir(), "logs", "*.sink.*"))
+		return err == nil && len(files) == 1 && !strings.HasSuffix(files[0], made.Sink.ID)
+	})
+	if !begun {
+		t.Error("the other cluster's sink is not in force")
+	}
 	call(t, http.MethodPut, "/v2/databases/"+other.ID+"/install_update", "", nil)
 	// The other sink shows that all deliveries that were due have been made.
 	if !eventually(t, func() bool { return datadog.has("another-key", "ready to accept connections") > 0 }) {

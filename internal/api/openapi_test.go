@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -188,6 +190,36 @@ func wantMarked(t *testing.T, path string, value any) {
 	case []any:
 		for n, member := range value {
 			wantMarked(t, fmt.Sprintf("%s/%d", path, n), member)
+		}
+	}
+}
+
+// Every kind of event that is ever recorded is in the description.
+func TestEveryKindOfEventIsDescribed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../store/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source []byte
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, text...)
+	}
+	description, err := os.ReadFile("openapi/schemas_databases.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`\bEvent\w+ += "(\w+)"`).FindAllSubmatch(source, -1)
+	if len(kinds) < 10 {
+		t.Fatalf("%d kinds of events were found", len(kinds))
+	}
+	for _, kind := range kinds {
+		if !strings.Contains(string(description), "            - "+string(kind[1])+"\n") {
+			t.Errorf("%s is not described", kind[1])
 		}
 	}
 }

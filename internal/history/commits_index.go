@@ -102,13 +102,11 @@ func previous(s wal.Segment) wal.Segment {
 	return wal.Segment{Timeline: s.Timeline, Number: s.Number - 1}
 }
 
-// summary is the head of an index: what can be told without reading the commits. Marks' keys are the commits' places in the index.
+// summary is the head of an index. Marks' keys are the commits' places in the index.
 type summary struct {
 	Next    wal.LSN             `json:"next"`
 	Damaged wal.LSN             `json:"damaged,omitempty"`
 	Commits int                 `json:"commits"`
-	First   time.Time           `json:"first"` // stamps of the first and the last commit
-	Last    time.Time           `json:"last"`
 	Open    map[uint32][]string `json:"open,omitempty"`
 	Marks   map[int][]string    `json:"marks,omitempty"`
 }
@@ -132,9 +130,6 @@ func (i *segmentCommits) encode() ([]byte, error) {
 		if len(c.Marks) > 0 {
 			s.Marks[n] = c.Marks
 		}
-	}
-	if len(i.commits) > 0 {
-		s.First, s.Last = i.commits[0].At, last.At
 	}
 	head, err := json.Marshal(s)
 	if err != nil {

@@ -2,11 +2,7 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"tine/internal/store"
@@ -112,90 +108,4 @@ func (h *History) split(ctx context.Context, src Source, timeline uint32, from w
 		return len(after) < count
 	})
 	return before[max(0, len(before)-count):], after, err
-}
-
-// Span is what one archived segment of the log tells of the time in which it was written.
-type Span struct {
-	Segment     wal.Segment
-	First, Last time.Time // stamps of its first and last commit; zero if it has none
-	Commits     int
-	Marks       []MarkedCommit
-}
-
-// MarkedCommit is a commit that changed the schema.
-type MarkedCommit struct {
-	Start wal.LSN
-	At    time.Time
-	Marks []string
-}
-
-// Spans returns the archived segments with commits in a range of time, oldest first. It reads the head of each index
-// of the history: 16 MiB of log are one.
-func (h *History) Spans(ctx context.Context, src Source, from, to time.Time) ([]Span, error) {
-	entries, err := os.ReadDir(h.commitsDir(src.HistoryID)) // in the order of their names
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list indexes of cluster %s: %w", src.ClusterID, err)
-	}
-	var spans []Span
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s, ok := wal.ParseSegment(e.Name())
-		if !ok {
-			continue
-		}
-		span, ok, err := h.span(src, s, from, to)
-		if err != nil {
-			return nil, fmt.Errorf("list indexes of cluster %s: %w", src.ClusterID, err)
-		}
-		if ok {
-			spans = append(spans, span)
-		}
-	}
-	return spans, nil
-}
-
-// span reads one index; ok is false if it is not whole, or has nothing in the range.
-func (h *History) span(src Source, s wal.Segment, from, to time.Time) (span Span, ok bool, err error) {
-	path := filepath.Join(h.commitsDir(src.HistoryID), s.Name())
-	b, err := head(path)
-	if err != nil {
-		return Span{}, false, err
-	}
-	sum, _, ok := decodeSummary(b)
-	if !ok || sum.Commits == 0 || sum.Last.Before(from) || sum.First.After(to) {
-		return Span{}, false, nil
-	}
-	span = Span{Segment: s, First: sum.First, Last: sum.Last, Commits: sum.Commits}
-	if len(sum.Marks) == 0 {
-		return span, true, nil
-	}
-	i, err := h.index(src, s, nil)
-	if err != nil {
-		return Span{}, false, err
-	}
-	for _, c := range i.commits {
-		if len(c.Marks) > 0 && !c.At.Before(from) && !c.At.After(to) {
-			span.Marks = append(span.Marks, MarkedCommit{Start: c.Start, At: c.At, Marks: c.Marks})
-		}
-	}
-	return span, true, nil
-}
-
-// head reads the first bytes of an index: its summary, unless that has very many marks. A file that has just been pruned has none.
-func head(path string) ([]byte, error) {
-	const enough = 64 << 10
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	return io.ReadAll(io.LimitReader(f, enough))
 }

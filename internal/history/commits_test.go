@@ -281,25 +281,3 @@ func TestVerifyFindsTheDamageThatAnIndexHides(t *testing.T) {
 		t.Errorf("a damaged one: %v, want %v", err, history.ErrBroken)
 	}
 }
-
-func TestSpansTellWhatWasWrittenWhen(t *testing.T) {
-	t.Parallel()
-	c, h := newCluster(t), newHistory(history.Config{})
-	c.take(h)
-	c.archive(t, h)
-	begin := now()
-	c.insert(1, 2, 3)
-	c.exec("SELECT pg_logical_emit_message(true, $1, 'drop shop.orders')", history.MarkPrefix)
-	c.archive(t, h)
-	end := now()
-	c.insert(4)
-	c.archive(t, h)
-	spans, err := h.Spans(t.Context(), c.src, begin, end)
-	if err != nil || len(spans) != 1 {
-		t.Fatalf("spans are %v: %v", spans, err)
-	}
-	s := spans[0]
-	if s.First.Before(begin) || s.Last.After(end) || s.Commits < 4 || len(s.Marks) != 1 || s.Marks[0].Marks[0] != "drop shop.orders" {
-		t.Errorf("span is %+v", s)
-	}
-}

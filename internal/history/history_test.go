@@ -1,11 +1,15 @@
 package history_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -361,6 +365,58 @@ func TestClockThatIsSetForwardPrunesNothing(t *testing.T) {
 	ahead = 0
 	n, _ := c.forkAt(h, at)
 	wantNumbers(t, n, 1)
+}
+
+// Forks at moments that leave the window while they are made: each is exact, or is refused because the moment is outside.
+func TestReaperAgainstForksAtTheEdge(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var ahead atomic.Int64
+	start := time.Now()
+	h := newHistory(history.Config{
+		Window: time.Hour, Budget: 1, // nothing is thinned
+		Now:     func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+		Elapsed: func() time.Duration { return time.Since(start) + time.Duration(ahead.Load()) },
+	})
+	const count = 8
+	var moments []time.Time
+	for n := 1; n <= count; n++ {
+		c.take(h)
+		c.insert(n)
+		moments = append(moments, now())
+	}
+	c.take(h)
+	ctx, stop := context.WithCancel(t.Context())
+	var reaper sync.WaitGroup
+	defer func() { stop(); reaper.Wait() }()
+	reaper.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			edge := moments[n%count] // back and forth, as if it were each time the first
+			ahead.Store(int64(time.Hour - time.Since(edge)))
+			if _, err := h.Prune(ctx, c.src); err != nil && ctx.Err() == nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for n, at := range moments {
+		volume := c.id + "-edge-" + strconv.Itoa(n)
+		r, err := h.Restore(t.Context(), c.src, history.Target{At: at}, "volumes/"+volume)
+		t.Cleanup(func() { machine.remove(t, volume) })
+		if errors.Is(err, history.ErrOutside) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		node := machine.node(volume)
+		conn, err := node.StartFresh(t.Context(), r.Recovery)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, machine.log(volume))
+		}
+		closeLater(t, conn)
+		wantNumbers(t, node, upTo(n+1)...)
+	}
 }
 
 // Restore points between which little was written are merged, and every moment is still there.

@@ -1,0 +1,163 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// Oracle knows what a fork at any moment must hold. Each of its writers inserts documents numbered from 0, one after the other, so what a
+// fork holds of it must be the documents below some number.
+type Oracle struct {
+	// Patient makes writers try again what failed, as long as it takes: for tests in which nodes die.
+	Patient bool
+	// Padding is how many bytes each document has beside its numbers; 0 means 2000.
+	Padding int
+
+	mu     sync.Mutex
+	writes [][]oracleWrite // by writer
+}
+
+// oracleWrite is one write, as its client saw it.
+type oracleWrite struct{ started, acknowledged time.Time }
+
+// NewOracle returns an oracle for that many writers.
+func NewOracle(writers int) *Oracle {
+	return &Oracle{writes: make([][]oracleWrite, writers)}
+}
+
+// Run writes until ctx ends, which is no error.
+func (o *Oracle) Run(ctx context.Context, writer int, c *mongo.Collection) error {
+	size := o.Padding
+	if size == 0 {
+		size = 2000
+	}
+	padding := make([]byte, size)
+	for i := 0; ctx.Err() == nil; i++ {
+		o.begin(writer)
+		doc := bson.D{{Key: "_id", Value: fmt.Sprintf("%d/%d", writer, i)}, {Key: "w", Value: writer}, {Key: "i", Value: i}, {Key: "padding", Value: padding}}
+		err := o.insert(ctx, c, doc)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("writer %d: %w", writer, err)
+		}
+		o.end(writer)
+	}
+	return nil
+}
+
+// insert writes a document once, whatever happens meanwhile. That it is there already says that an earlier try was carried out.
+func (o *Oracle) insert(ctx context.Context, c *mongo.Collection, doc bson.D) error {
+	for {
+		_, err := c.InsertOne(ctx, doc)
+		switch {
+		case err == nil, mongo.IsDuplicateKeyError(err):
+			return nil
+		case !o.Patient || ctx.Err() != nil:
+			return err
+		}
+		if err := sleep(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (o *Oracle) begin(writer int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writes[writer] = append(o.writes[writer], oracleWrite{started: time.Now()})
+}
+
+func (o *Oracle) end(writer int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writes[writer][len(o.writes[writer])-1].acknowledged = time.Now()
+}
+
+// Acknowledged is how many writes were so far.
+func (o *Oracle) Acknowledged() (count int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, list := range o.writes {
+		for _, w := range list {
+			if !w.acknowledged.IsZero() {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// bounds are how many documents of a writer a fork at at holds: at least those acknowledged by then, at most those started by then.
+func (o *Oracle) bounds(writer int, at time.Time) (least, most int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, w := range o.writes[writer] {
+		if !w.started.After(at) {
+			most++
+		}
+		if !w.acknowledged.IsZero() && !w.acknowledged.After(at) {
+			least++
+		}
+	}
+	return least, most
+}
+
+// Lost returns how many writes were acknowledged by a moment and are not among those found, by writer.
+func (o *Oracle) Lost(found []int, at time.Time) (lost int) {
+	for writer, count := range found {
+		least, _ := o.bounds(writer, at)
+		lost += max(0, least-count)
+	}
+	return lost
+}
+
+// Holds returns how many documents of each writer a collection has; it fails if any is missing below the last.
+func (o *Oracle) Holds(ctx context.Context, c *mongo.Collection) ([]int, error) {
+	cursor, err := c.Aggregate(ctx, mongo.Pipeline{{{Key: "$group", Value: bson.D{
+		{Key: "_id", Value: "$w"},
+		{Key: "count", Value: bson.D{{Key: "$sum", Value: 1}}},
+		{Key: "last", Value: bson.D{{Key: "$max", Value: "$i"}}},
+	}}}})
+	if err != nil {
+		return nil, fmt.Errorf("read what the collection holds: %w", err)
+	}
+	var groups []struct {
+		Writer int `bson:"_id"`
+		Count  int `bson:"count"`
+		Last   int `bson:"last"`
+	}
+	if err := cursor.All(ctx, &groups); err != nil {
+		return nil, fmt.Errorf("read what the collection holds: %w", err)
+	}
+	found := make([]int, len(o.writes))
+	for _, g := range groups {
+		if g.Count != g.Last+1 {
+			err = errors.Join(err, fmt.Errorf("of writer %d it holds %d documents up to number %d: some are missing", g.Writer, g.Count, g.Last))
+		}
+		found[g.Writer] = g.Count
+	}
+	return found, err
+}
+
+// Check compares a collection with what a fork at a moment must hold. The error says what is wrong.
+func (o *Oracle) Check(ctx context.Context, c *mongo.Collection, at time.Time) error {
+	found, err := o.Holds(ctx, c)
+	if err != nil {
+		return fmt.Errorf("fork at %s: %w", at, err)
+	}
+	for writer, count := range found {
+		if least, most := o.bounds(writer, at); count < least || count > most {
+			err = errors.Join(err, fmt.Errorf("fork at %s: of writer %d it holds %d documents; %d were acknowledged and %d started by then",
+				at, writer, count, least, most))
+		}
+	}
+	return err
+}
