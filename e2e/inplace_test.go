@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -278,4 +279,43 @@ func ids(t *testing.T, c *mongo.Collection) map[string]bool {
 		found[d.ID] = true
 	}
 	return found
+}
+
+// On request no password of the source opens anything in a fork.
+func TestForkWithFreshPasswords(t *testing.T) {
+	t.Parallel()
+	source := makeCluster(t, shared, harness.CreateRequest(newName("prod")))
+	insert(t, connect(t, source).Database("d").Collection("c"), 1)
+	old := makeUser(t, shared, source, "ada")
+	gone := makeUser(t, shared, source, "gone")
+	moment := now()
+	if _, err := shared.API.Databases.DeleteUser(t.Context(), source.ID, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	var root struct {
+		Database godo.Database `json:"database"`
+	}
+	err := shared.Call(t.Context(), http.MethodPost, "/v2/databases", map[string]any{
+		"name": newName("fork"), "engine": "mongodb", "fresh_passwords": true,
+		"backup_restore": map[string]any{"database_name": source.Name, "backup_created_at": at(moment)},
+	}, &root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork := &root.Database
+	t.Cleanup(func() { _ = shared.Remove(context.WithoutCancel(t.Context()), fork.ID) })
+	if err := shared.WaitOnline(t.Context(), fork.ID); err != nil {
+		t.Fatal(err)
+	}
+	if len(fork.Users) != 2 || fork.Users[1].Name != "ada" || fork.Users[1].Password == "" || fork.Users[1].Password == old {
+		t.Fatalf("the answer has the users %+v", fork.Users)
+	}
+	wantNumbers(t, connect(t, as(t, fork, "ada", fork.Users[1].Password)).Database("d").Collection("c"), 1)
+	for name, password := range map[string]string{"ada": old, "gone": gone} {
+		if client, err := harness.Connect(t.Context(), as(t, fork, name, password).Connection.URI); err == nil {
+			_ = client.Disconnect(t.Context())
+			t.Errorf("the source's password of %s opens the fork", name)
+		}
+	}
+	wantNumbers(t, connect(t, as(t, source, "ada", old)).Database("d").Collection("c"), 1)
 }

@@ -24,7 +24,7 @@ func newClusterCommand() *cobra.Command {
 	return group(cmd,
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
 		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o),
-		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o),
+		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o), newClusterTTLCommand(o),
 		newClusterResizeCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o))
 }
 
@@ -34,6 +34,7 @@ type cluster struct {
 	Failure    string      `json:"failure"`
 	ForkedFrom *forkedFrom `json:"forked_from"`
 	ExpiresAt  *time.Time  `json:"expires_at"`
+	TTLPaused  bool        `json:"ttl_paused"`
 
 	raw json.RawMessage
 }

@@ -28,6 +28,7 @@ type shape struct {
 type createRequest struct {
 	*godo.DatabaseCreateRequest
 	ExpiresInSeconds int64 `json:"expires_in_seconds,omitempty"`
+	FreshPasswords   bool  `json:"fresh_passwords,omitempty"`
 }
 
 func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {

@@ -23,6 +23,7 @@ type forkSource struct {
 func newClusterForkCommand(o *clientOptions) *cobra.Command {
 	var s shape
 	var at, before, after string
+	var fresh bool
 	cmd := &cobra.Command{
 		Use:   "fork SOURCE NAME",
 		Short: "Make a new cluster from another one, as it is now or was at a moment of its history",
@@ -46,6 +47,7 @@ lists them: without it and everything behind it, or with it.`,
 			if err != nil {
 				return err
 			}
+			request.FreshPasswords = fresh
 			fork := forkRequest{createRequest: request, Source: forkSource{Before: before, After: after}}
 			if at != "" {
 				moment, err := parseMoment(at, time.Now())
@@ -68,6 +70,7 @@ lists them: without it and everything behind it, or with it.`,
 	}
 	s.addFlags(cmd, o, "default: as the source")
 	cmd.Flags().StringVar(&at, "at", "", "`moment` to fork at: RFC 3339 with any fraction, or how long ago, like 90s or 2h (default: now)")
+	cmd.Flags().BoolVar(&fresh, "fresh-passwords", false, "new passwords for all users, not only doadmin; -o json shows them")
 	cmd.Flags().StringVar(&before, "before", "", "`transaction` to fork right before")
 	cmd.Flags().StringVar(&after, "after", "", "`transaction` to fork right after")
 	cmd.MarkFlagsMutuallyExclusive("at", "before", "after")

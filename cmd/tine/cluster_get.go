@@ -45,11 +45,20 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"forked from", c.origin()},
 		{"created", moment(c.CreatedAt)},
 		{"expires", c.expiry()},
+		{"ttl", c.ttl()},
 		{"id", c.ID},
 		{"user", c.user()},
 		{"password", c.password()},
 		{"uri", c.uri()},
 	})
+}
+
+// ttl says that TTL indexes delete nothing, if they do not.
+func (c cluster) ttl() string {
+	if c.TTLPaused {
+		return "off: TTL indexes delete nothing"
+	}
+	return ""
 }
 
 // expiry is when the cluster is destroyed by itself, empty for never.

@@ -70,6 +70,7 @@ func TestWhatCannotBeALifeIsRefusedBeforeTheRequest(t *testing.T) {
 		{"cluster", "restore", "shop", "--at", "2h", "--keep", "soon"},
 		{"cluster", "create", "copy", "--expires-in", "soon"},
 		{"cluster", "expire", "shop", "soon"},
+		{"cluster", "ttl", "shop", "maybe"},
 	} {
 		if got := tine(t, a.URL, args...); got.code != exitUsage || a.created.Load() != nil {
 			t.Errorf("%v: exit code %d, output %s", args, got.code, got.stderr)
@@ -80,11 +81,11 @@ func TestWhatCannotBeALifeIsRefusedBeforeTheRequest(t *testing.T) {
 func TestForkThatExpires(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
-	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--expires-in", "1d")
+	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--expires-in", "1d", "--fresh-passwords")
 	if got.code != exitOK {
 		t.Fatal(got)
 	}
-	if body := decode(t, *a.created.Load()); body["expires_in_seconds"] != 86400.0 || body["name"] != "copy" {
+	if body := decode(t, *a.created.Load()); body["expires_in_seconds"] != 86400.0 || body["name"] != "copy" || body["fresh_passwords"] != true {
 		t.Errorf("the request is %v", body)
 	}
 }

@@ -140,6 +140,7 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 		database + "/restore": {http.MethodPost: {store.ScopeDatabaseUpdate, s.restoreDatabase}},
 		database + "/reset":   {http.MethodPost: {store.ScopeDatabaseUpdate, s.resetDatabase}},
 		database + "/swap":    {http.MethodPost: {store.ScopeDatabaseUpdate, s.swapDatabase}},
+		database + "/ttl":     {http.MethodPut: {store.ScopeDatabaseUpdate, s.putTTL}},
 		database + "/expiry":  {http.MethodPut: {store.ScopeDatabaseUpdate, s.putExpiry}},
 		databases + "/metrics/credentials": {
 			http.MethodGet: {store.ScopeDatabaseUpdate, s.getMetricsCredentials}, // and database:view_credentials

@@ -35,6 +35,7 @@ type createBody struct {
 		ServiceCNAMEs []string `json:"service_cnames"`
 	} `json:"do_settings"`
 	ExpiresInSeconds *int64 `json:"expires_in_seconds"` // ours
+	FreshPasswords   bool   `json:"fresh_passwords"`    // ours
 }
 
 func (s *server) createDatabase(r *http.Request) (response, error) {
@@ -66,6 +67,7 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		ServiceNames: b.DOSettings.ServiceCNAMEs,
 		Autoscale:    b.Autoscale.Storage.autoscale(),
 	}
+	request.FreshPasswords = b.FreshPasswords
 	if b.ExpiresInSeconds != nil {
 		request.ExpiresIn = new(secondsOf(*b.ExpiresInSeconds))
 	}

@@ -23,6 +23,7 @@ type database struct {
 	Failure           string            `json:"failure,omitempty"`     // ours: why the status is failed
 	ForkedFrom        *forkedFrom       `json:"forked_from,omitempty"` // ours
 	ExpiresAt         *string           `json:"expires_at,omitempty"`  // ours
+	TTLPaused         bool              `json:"ttl_paused,omitempty"`  // ours
 	CreatedAt         string            `json:"created_at"`
 	PrivateNetwork    string            `json:"private_network_uuid"`
 	Tags              []string          `json:"tags"`
@@ -103,7 +104,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 	reachable := connection(conn)
 	d := database{
 		ID: c.ID, Name: c.Name, Engine: c.Engine, Version: c.Version, SemanticVersion: version.Semantic, NumNodes: c.NumNodes,
-		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c), ExpiresAt: secondsOrNull(c.ExpiresAt),
+		Size: c.Size, Region: c.Region, Status: c.Status, Failure: c.Failure, ForkedFrom: encodeSource(c), ExpiresAt: secondsOrNull(c.ExpiresAt), TTLPaused: c.TTLPaused,
 		CreatedAt: seconds(c.CreatedAt), PrivateNetwork: c.PrivateNetworkUUID, Tags: c.Tags, DBNames: contents.Databases,
 		Connection: reachable, PrivateConnection: reachable, Users: make([]user, len(contents.Users)),
 		Maintenance: encodeMaintenance(c),

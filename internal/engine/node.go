@@ -35,6 +35,8 @@ type NodeConfig struct {
 	MemoryBytes int64   // limit of the container and measure for Settings; 0 for none
 	CPUs        float64 // limit of the container; 0 for none
 
+	TTLPaused bool // TTL indexes delete nothing
+
 	NoArchive bool // for a node without history: finished WAL is not kept for anybody
 }
 
@@ -63,7 +65,7 @@ func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
 	if err := r.prepare(n.cfg.Volume); err != nil {
 		return nil, fmt.Errorf("prepare volume of node %s: %w", n.cfg.ID, err)
 	}
-	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes, Unsafe: true}, r); err != nil {
+	if err := n.run(ctx, n.settings(true), r); err != nil {
 		return nil, err
 	}
 	return n.connectReady(ctx)
@@ -71,13 +73,36 @@ func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
 
 // Start starts a node on its own volume, after whatever end the last process had, and returns when it accepts work.
 func (n *Node) Start(ctx context.Context) error {
-	if err := n.run(ctx, Settings{MemoryBytes: n.cfg.MemoryBytes}, Recovery{}); err != nil {
+	if err := n.run(ctx, n.settings(false), Recovery{}); err != nil {
 		return err
 	}
 	if err := n.WaitReady(ctx); err != nil {
 		return err
 	}
 	return n.Limit(ctx)
+}
+
+func (n *Node) settings(unsafe bool) Settings {
+	return Settings{MemoryBytes: n.cfg.MemoryBytes, TTLPaused: n.cfg.TTLPaused, Unsafe: unsafe}
+}
+
+// Apply puts the node's settings in force as far as that can be done while it runs; one that does not run has them at its next start. It must not be called before
+// TurnSyncOn has returned.
+func (n *Node) Apply(ctx context.Context) error {
+	changed, err := settingsDiffer(n.cfg.Volume, n.settings(false))
+	if err != nil || !changed {
+		return err
+	}
+	if err := writeSettings(n.cfg.Volume, n.settings(false)); err != nil {
+		return fmt.Errorf("apply settings of node %s: %w", n.cfg.ID, err)
+	}
+	if up, err := n.Running(ctx); err != nil || !up {
+		return err
+	}
+	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGHUP); err != nil {
+		return fmt.Errorf("apply settings of node %s: %w", n.cfg.ID, err)
+	}
+	return nil
 }
 
 // Migrate is Migrate for the node, which it waits for as WaitReady does.
@@ -290,7 +315,7 @@ func (n *Node) Connect(ctx context.Context, role string) (*pgx.Conn, error) {
 // committed from then on survives a crash, provided that the caller then brings to the disk what the node has written so far: a process of
 // the node that has not yet seen the new setting can only have called durable what that makes so. Users come after it.
 func (n *Node) TurnSyncOn(ctx context.Context, conn *pgx.Conn) error {
-	if err := writeSettings(n.cfg.Volume, Settings{MemoryBytes: n.cfg.MemoryBytes}); err != nil {
+	if err := writeSettings(n.cfg.Volume, n.settings(false)); err != nil {
 		return fmt.Errorf("turn fsync on in node %s: %w", n.cfg.ID, err)
 	}
 	if err := n.cfg.Runtime.Signal(ctx, n.cfg.ID, syscall.SIGHUP); err != nil {

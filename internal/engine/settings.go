@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +35,9 @@ type Settings struct {
 	// Unsafe turns fsync off. It is for a node whose volume can still be made again from its source: nobody may have been told
 	// that a write to it succeeded. See Node.TurnSyncOn.
 	Unsafe bool
+	// TTLPaused keeps the engine's scheduler from starting anything. The one job that is active in it is the one that deletes what has expired
+	// by TTL indexes.
+	TTLPaused bool
 }
 
 const mib = 1 << 20
@@ -50,7 +55,19 @@ func (s Settings) render() string {
 	if s.Unsafe {
 		fmt.Fprintf(&b, "fsync = off\n")
 	}
+	if s.TTLPaused {
+		fmt.Fprintf(&b, "cron.launch_active_jobs = off\n")
+	}
 	return b.String()
+}
+
+// settingsDiffer says whether a volume's node.conf has other settings.
+func settingsDiffer(volume string, s Settings) (bool, error) {
+	text, err := os.ReadFile(filepath.Join(volume, fileConf))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("read node settings: %w", err)
+	}
+	return string(text) != s.render(), nil
 }
 
 // writeSettings replaces the volume's node.conf at once, so that a kill leaves the old file or the new one.

@@ -29,6 +29,9 @@ type CreateRequest struct {
 	Autoscale store.Autoscale
 	// ExpiresIn is after how long the cluster is destroyed by itself; nil: never.
 	ExpiresIn *time.Duration
+	// FreshPasswords gives all users of a fork other passwords than they have in the source, not only doadmin. They are in the answer. Users whom the source had at the
+	// fork's moment and has no more cannot log in until they get a password.
+	FreshPasswords bool
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -68,11 +71,18 @@ func (f *Fleet) Create(ctx context.Context, r CreateRequest) (Created, error) {
 	if err != nil {
 		return Created{}, fmt.Errorf("create cluster %s: %w", c.Name, err)
 	}
+	fresh, err := f.freshen(ctx, r, &c)
+	if err != nil {
+		return Created{}, err
+	}
 	c, err = f.cfg.Store.CreateCluster(ctx, c, f.cfg.Ports)
 	if err != nil {
 		return Created{}, f.refusal(err, r)
 	}
 	contents := f.firstContents(ctx, c)
+	if fresh != nil {
+		contents.Users = fresh
+	}
 	contents.Users[0].Password = password
 	return Created{Cluster: c, Connection: f.Connection(c, password), Contents: contents, Password: password}, nil
 }

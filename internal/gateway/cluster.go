@@ -53,6 +53,8 @@ type cluster struct {
 	replayed atomic.Int64 // numbered writes that were answered from their record
 	orphans  atomic.Bool  // there may be files that belong to no cursor
 
+	deaf     atomic.Bool        // no more connections are to be accepted
+	accepted chan struct{}      // closed when the accept loop has ended
 	cancel   context.CancelFunc // ends the commands that run
 	wg       sync.WaitGroup     // the accept loop, the sweeper and the connections
 	refusals chan struct{}
@@ -95,6 +97,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		refusals:  make(chan struct{}, maxRefusals),
 		unbuilt:   make(chan struct{}, 1),
 		changes:   make(chan struct{}, 1),
+		accepted:  make(chan struct{}),
 	}
 	c.meter = newMeter(c.commands)
 	c.transactions = newTransactions(maxTransactions)
@@ -179,9 +182,10 @@ func (c *cluster) closeConns(now bool) {
 }
 
 func (c *cluster) accept(ctx context.Context) {
+	defer close(c.accepted)
 	for {
 		nc, err := c.listener.Accept()
-		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil || err != nil && c.isClosing() {
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil || err != nil && c.deaf.Load() {
 			return
 		}
 		if err != nil {
@@ -191,12 +195,6 @@ func (c *cluster) accept(ctx context.Context) {
 		}
 		c.admit(ctx, newConn(c, newSocket(nc)))
 	}
-}
-
-func (c *cluster) isClosing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.closing
 }
 
 // restarted drops what belongs to the node's old process.

@@ -34,11 +34,14 @@ type deadlined interface {
 }
 
 func (c *cluster) cut(ctx context.Context) {
-	c.closeConns(false)
-	if ln, ok := c.listener.(deadlined); ok { // ends the accept loop, which then sees that we are closing
+	// First the accept loop: a connection that is accepted and closed is one more failure for a driver that tries to come back.
+	if ln, ok := c.listener.(deadlined); ok {
+		c.deaf.Store(true)
 		_ = ln.SetDeadline(past())
+		<-c.accepted
 		defer func() { _ = ln.SetDeadline(time.Time{}) }()
 	}
+	c.closeConns(false)
 	c.topology.wake()
 	if !c.await(ctx, cutGrace) {
 		c.eachConn(func(other *conn) {

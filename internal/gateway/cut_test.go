@@ -14,7 +14,7 @@ import (
 func TestClientsWaitWhileTheClusterIsCut(t *testing.T) {
 	t.Parallel()
 	g := open(t, nil)
-	coll := g.database(t).Collection("c")
+	coll := g.database(t, options.Client().SetServerSelectionTimeout(30*time.Second)).Collection("c") // as drivers have it unless told otherwise
 	must(coll.InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}))(t)
 	ln := g.server.Cut(t.Context(), g.id)
 	if ln == nil {

@@ -225,6 +225,9 @@ func (e *exchanging) runNodes(ctx context.Context) error {
 				return fmt.Errorf("start node of cluster %s with its plan: %w", c.Name, err)
 			}
 		}
+		if err := n.Apply(ctx); err != nil {
+			return err
+		}
 		e.watch(c, n)
 		delete(e.idle, c.ID)
 	}

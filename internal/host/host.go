@@ -204,6 +204,7 @@ func (h *Host) node(c store.Cluster) *engine.Node {
 		Volume:    h.cfg.Pool.VolumePath(volumeOf(c)),
 		SocketDir: h.socketDir(c),
 		LogPath:   h.logPath(c),
+		TTLPaused: c.TTLPaused,
 	}
 	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
 		cfg.MemoryBytes = plan.MemoryMiB << 20

@@ -286,7 +286,10 @@ func (m *making) setPassword(ctx context.Context) error {
 	if err := users.Update(ctx, m.conn, users.Owner, change); err != nil {
 		return fmt.Errorf("set password of doadmin: %w", err)
 	}
-	return nil
+	if m.cluster.FreshVerifiers == nil {
+		return nil
+	}
+	return users.Refresh(ctx, m.conn, m.cluster.FreshVerifiers)
 }
 
 // makeDurable takes the first restore point, whose snapshot brings the volume to the disk.

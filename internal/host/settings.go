@@ -33,6 +33,11 @@ func (h *Host) applySettings(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if c.IsServed() {
+		if err := h.node(c).Apply(ctx); err != nil {
+			return err
+		}
+	}
 	if version, open := h.versions[id]; open && version != c.Version {
 		// What a client was told of the version holds as long as its connection.
 		h.closeGatewayLocked(id)

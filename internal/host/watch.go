@@ -101,6 +101,10 @@ func respawn(ctx context.Context, n *engine.Node, restart func(pause time.Durati
 
 func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pause time.Duration) error {
 	start := time.Now()
+	// What the node is started with may have been changed since it was last. Without the store it is started as it was.
+	if now, err := h.cfg.Store.Cluster(ctx, c.ID); err == nil && now.Node.ID == n.ID() {
+		n = h.node(now)
+	}
 	if err := n.Start(ctx); err != nil {
 		return err
 	}

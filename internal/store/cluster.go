@@ -48,7 +48,9 @@ type Cluster struct {
 
 	// DoadminVerifier is the SCRAM-SHA-256 verifier that the host gives to doadmin; never a password.
 	DoadminVerifier string
-	Node            Node
+	// FreshVerifiers are what the users of a fork but doadmin get while it is made, by their names; who is not in it cannot log in. Nil: they keep theirs.
+	FreshVerifiers map[string]string
+	Node           Node
 	// HistoryID names the history of the data that the node has; it moves with the node.
 	HistoryID    string
 	SettingsJSON []byte // a JSON object; a fork has its source's
@@ -66,6 +68,8 @@ type Cluster struct {
 	// UpdatePending says that the node's next start is an update: it was started with an older engine or older settings than there are now.
 	UpdatePending bool
 
+	// TTLPaused says that TTL indexes delete nothing in the cluster's node. A fork of the past begins so, any other has what its source has.
+	TTLPaused bool
 	// ExpiresAt is when the cluster is destroyed by itself; nil means never.
 	ExpiresAt *time.Time
 

@@ -18,7 +18,7 @@ const clusterColumns = `id, name, engine, version, region, size, num_nodes, stor
 	node_id, node_restarts, history_id, settings, trusted_sources, project_id, private_network_uuid, service_names,
 	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase, fork_lsn, fork_after,
 	update_pending,
-	expires_at`
+	expires_at, ttl_paused, fresh_verifiers`
 
 // Cluster returns the cluster with that id, whatever its status. ErrNotFound if there is none, or if id is no UUID.
 func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
@@ -99,7 +99,7 @@ func scanCluster(row pgx.CollectableRow) (Cluster, error) {
 		&c.Node.ID, &c.Node.Restarts, &c.HistoryID, &c.SettingsJSON, &c.TrustedSources, &c.ProjectID, &c.PrivateNetworkUUID, &c.ServiceNames,
 		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase,
 		&lsn, &c.ForkAfter, &c.UpdatePending,
-		&c.ExpiresAt)
+		&c.ExpiresAt, &c.TTLPaused, &c.FreshVerifiers)
 	c.ForkLSN = uint64(lsn)
 	c.CreatedAt, c.RequestedAt = c.CreatedAt.UTC(), c.RequestedAt.UTC()
 	for _, at := range []*time.Time{c.ForkAt, c.ExpiresAt} {

@@ -64,7 +64,7 @@ func (s *Store) SetFailed(ctx context.Context, id, sentence string) (changed boo
 
 func (s *Store) finishCreation(ctx context.Context, id, status, failure string, event Event) (changed bool, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		row := tx.QueryRow(ctx, `UPDATE tine.clusters SET status = $2, failure = $3
+		row := tx.QueryRow(ctx, `UPDATE tine.clusters SET status = $2, failure = $3, fresh_verifiers = NULL
 			WHERE id = $1 AND status IN ('creating', 'forking') RETURNING name`, id, status, failure)
 		event.ClusterID = id
 		if err := row.Scan(&event.ClusterName); isNoRows(err) {
@@ -213,11 +213,12 @@ func withDefaults(c Cluster) Cluster {
 // copyFromSource fills in what a fork has from its source, and holds the source in its state until the transaction ends.
 func copyFromSource(ctx context.Context, tx pgx.Tx, c *Cluster) error {
 	var status, name string
+	var paused bool
 	settings := []byte("{}")
 	var sources []TrustedSource
 	if c.IsFork() {
-		row := tx.QueryRow(ctx, "SELECT status, name, settings, trusted_sources FROM tine.clusters WHERE id = $1 FOR SHARE", c.SourceID)
-		if err := row.Scan(&status, &name, &settings, &sources); isNoRows(err) {
+		row := tx.QueryRow(ctx, "SELECT status, name, settings, trusted_sources, ttl_paused FROM tine.clusters WHERE id = $1 FOR SHARE", c.SourceID)
+		if err := row.Scan(&status, &name, &settings, &sources, &paused); isNoRows(err) {
 			return ErrSourceNotOnline
 		} else if err != nil {
 			return err
@@ -226,7 +227,7 @@ func copyFromSource(ctx context.Context, tx pgx.Tx, c *Cluster) error {
 			return ErrSourceNotOnline
 		}
 	}
-	c.SourceName = name
+	c.SourceName, c.TTLPaused = name, paused || c.ForkAt != nil
 	if c.SettingsJSON == nil {
 		c.SettingsJSON = settings
 	}
@@ -268,12 +269,12 @@ func insertCluster(ctx context.Context, tx pgx.Tx, c Cluster) error {
 	_, err := tx.Exec(ctx, `INSERT INTO tine.clusters (id, name, engine, version, region, size, num_nodes, storage_mib, status,
 			failure, tags, created_at, requested_at, host, port, source_id, source_name, fork_at, doadmin_verifier, node_id,
 			settings, trusted_sources, project_id, private_network_uuid, service_names,
-			node_size, autoscale_enabled, autoscale_threshold, autoscale_increment, history_id, fork_lsn, fork_after, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`,
+			node_size, autoscale_enabled, autoscale_threshold, autoscale_increment, history_id, fork_lsn, fork_after, expires_at, ttl_paused, fresh_verifiers)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)`,
 		c.ID, c.Name, c.Engine, c.Version, c.Region, c.Size, c.NumNodes, c.StorageMiB, c.Status,
 		c.Tags, c.CreatedAt, c.RequestedAt, c.Host, c.Port, source, c.SourceName, c.ForkAt, c.DoadminVerifier, c.Node.ID,
 		json.RawMessage(c.SettingsJSON), c.TrustedSources, c.ProjectID, c.PrivateNetworkUUID, append([]string{}, c.ServiceNames...),
-		c.NodeSize, c.Autoscale.Enabled, c.Autoscale.ThresholdPercent, c.Autoscale.IncrementGiB, c.HistoryID, int64(c.ForkLSN), c.ForkAfter, c.ExpiresAt)
+		c.NodeSize, c.Autoscale.Enabled, c.Autoscale.ThresholdPercent, c.Autoscale.IncrementGiB, c.HistoryID, int64(c.ForkLSN), c.ForkAfter, c.ExpiresAt, c.TTLPaused, c.FreshVerifiers)
 	if violated(err, "clusters_name_key") {
 		return ErrNameTaken
 	}

@@ -99,6 +99,9 @@ func (s *Store) ExchangeNodes(ctx context.Context, clusterID string, at time.Tim
 			return err
 		}
 		at := micros(at)
+		if x.Kind != ExchangeSwap {
+			a.TTLPaused = true // what is kept stays as it is
+		}
 		for _, c := range [][2]Cluster{{a, b}, {b, a}} {
 			if err := takeNode(ctx, tx, c[0], c[1]); err != nil {
 				return err
@@ -122,8 +125,8 @@ func (s *Store) ExchangeNodes(ctx context.Context, clusterID string, at time.Tim
 
 // takeNode gives a cluster what belongs to the node of another one.
 func takeNode(ctx context.Context, tx pgx.Tx, c, from Cluster) error {
-	const sql = "UPDATE tine.clusters SET node_id = $2, node_restarts = $3, node_size = $4, history_id = $5, update_pending = $6 WHERE id = $1"
-	_, err := tx.Exec(ctx, sql, c.ID, from.Node.ID, from.Node.Restarts, from.NodeSize, from.HistoryID, from.UpdatePending)
+	_, err := tx.Exec(ctx, `UPDATE tine.clusters SET node_id = $2, node_restarts = $3, node_size = $4, history_id = $5, update_pending = $6, ttl_paused = $7
+		WHERE id = $1`, c.ID, from.Node.ID, from.Node.Restarts, from.NodeSize, from.HistoryID, from.UpdatePending, from.TTLPaused)
 	return err
 }
 
@@ -347,6 +350,9 @@ func tellFinished(ctx context.Context, tx pgx.Tx, x Exchange, a, b Cluster) erro
 			of = "the state of " + a.SourceName
 		}
 		forA = fmt.Sprintf("The cluster has %s %s. Connections were cut; the state before is kept as %s%s.", of, moment(x.At), b.Name, until(b.ExpiresAt))
+		if a.TTLPaused {
+			forA += " TTL indexes delete nothing until they are turned on."
+		}
 		forB = fmt.Sprintf("The cluster has the state that %s had before the %s%s.", a.Name, x.Kind, until(b.ExpiresAt))
 	}
 	for _, e := range []Event{{ClusterID: a.ID, ClusterName: a.Name, Message: forA}, {ClusterID: b.ID, ClusterName: b.Name, Message: forB}} {

@@ -261,3 +261,45 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("the expired cluster is %s", statusOf(t, s, c.ID))
 	}
 }
+
+// TTL indexes wait where a past state is kept: the property belongs to the data, and moves with them.
+func TestTTLWaitsInThePast(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c := mustOnline(t, s, newCluster(1))
+	addPoint(t, s, c, "v")
+	at := time.Now()
+	past := forkOf(c, 2)
+	past.ForkAt = &at
+	past = mustOnline(t, s, past)
+	latest, ofPast := mustOnline(t, s, forkOf(c, 3)), mustOnline(t, s, forkOf(past, 4))
+	want := func(id string, paused bool) {
+		t.Helper()
+		if got := must(s.Cluster(t.Context(), id))(t).TTLPaused; got != paused {
+			t.Errorf("paused: %t, want %t", got, paused)
+		}
+	}
+	want(c.ID, false)
+	want(latest.ID, false)
+	want(past.ID, true)
+	want(ofPast.ID, true)
+	if err := errors.Join(s.SetTTLPaused(t.Context(), past.ID, false), s.BeginSwap(t.Context(), c.ID, ofPast.ID), s.ExchangeNodes(t.Context(), c.ID, at)); err != nil {
+		t.Fatal(err)
+	}
+	want(past.ID, false)
+	want(c.ID, true)
+	want(ofPast.ID, false)
+	if err := s.SetTTLPaused(t.Context(), c.ID, false); !errors.Is(err, store.ErrNotOnline) {
+		t.Errorf("in the middle of an exchange: %v", err)
+	}
+	if err := s.FinishExchange(t.Context(), c.ID); err != nil {
+		t.Fatal(err)
+	}
+	fork := must(s.BeginExchange(t.Context(), store.Exchange{ClusterID: past.ID, Kind: store.ExchangeRestore}, forkOf(past, 5), anyPort))(t)
+	must(s.SetOnline(t.Context(), fork.ID))(t)
+	if err := s.ExchangeNodes(t.Context(), past.ID, at); err != nil {
+		t.Fatal(err)
+	}
+	want(past.ID, false) // it has the latest state of one that deletes
+	want(fork.ID, true)  // what is kept stays as it is
+}

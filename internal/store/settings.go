@@ -69,6 +69,20 @@ func (s *Store) SetTrustedSources(ctx context.Context, id string, sources []Trus
 	})
 }
 
+// SetTTLPaused says whether TTL indexes delete nothing in a cluster, and queues the job that puts it in force. ErrNotFound as with SetTrustedSources.
+func (s *Store) SetTTLPaused(ctx context.Context, id string, paused bool) error {
+	return s.changeCluster(ctx, id, func(tx pgx.Tx, c Cluster) error {
+		if !c.IsForkable() {
+			return ErrNotOnline
+		}
+		message := "TTL indexes delete what has expired."
+		if paused {
+			message = "TTL indexes delete nothing any more."
+		}
+		return s.changeSettings(ctx, tx, c, message, "ttl_paused = $2", paused)
+	})
+}
+
 func sourcesMessage(count int) string {
 	switch count {
 	case 0:

@@ -70,3 +70,24 @@ func Carry(ctx context.Context, db DB, saved []Saved) error {
 	}
 	return nil
 }
+
+// Refresh gives all users but the owner other passwords, by their verifiers. Who has none there cannot log in until somebody gives him a password.
+func Refresh(ctx context.Context, db DB, verifiers map[string]string) error {
+	names, fresh := make([]string, 0, len(verifiers)), make([]string, 0, len(verifiers))
+	for name, verifier := range verifiers {
+		if err := checkVerifier(verifier); err != nil {
+			return err
+		}
+		names, fresh = append(names, name), append(fresh, verifier)
+	}
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE tine.users u
+			SET verifier = (SELECT f.verifier FROM unnest($1::text[], $2::text[]) AS f (name, verifier) WHERE f.name = u.name)
+			WHERE u.name <> $3`, names, fresh, Owner)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("refresh passwords: %w", err)
+	}
+	return nil
+}

@@ -95,3 +95,20 @@ func ownerVerifier(t *testing.T, db users.DB) string {
 	}
 	return owner
 }
+
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	const old, fresh = "SCRAM-SHA-256$1:old=$b:c", "SCRAM-SHA-256$1:new=$b:c"
+	db := node(t)
+	create(t, db, "ada", old)
+	create(t, db, "gone", old)
+	owner := ownerVerifier(t, db)
+	if err := users.Refresh(t.Context(), db, map[string]string{"ada": fresh, "nobody": fresh}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"ada": fresh, "gone": "", users.Owner: owner} {
+		if got, _, err := users.Verifiers(t.Context(), db, name); err != nil || got != want {
+			t.Errorf("%s has the verifier %q, want %q: %v", name, got, want, err)
+		}
+	}
+}
