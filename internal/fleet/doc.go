@@ -16,7 +16,8 @@
 //
 // RestoreInPlace, Reset and Swap replace a cluster's data and return at once: show the status (restoring, swapping) and the events, whose types are
 // cluster_restore, cluster_reset and cluster_swap, each alone when it begins and with _done or _failed when it is over. InPlace.Kept is where the state before is.
-// A cluster can be reset if it IsFork and its source exists. SetExpiry and store.Cluster.ExpiresAt are for clusters that end by themselves; DefaultKeep is how long a
+// A cluster can be reset if it IsFork and its source exists. SetTTL and
+// store.Cluster.TTLPaused are for TTL indexes, which wait in forks of the past; CreateRequest.FreshPasswords is for a fork's users, whose passwords are in Created.Contents. SetExpiry and store.Cluster.ExpiresAt are for clusters that end by themselves; DefaultKeep is how long a
 // state before lives if nothing else is said. History, ForkEstimate and checks of moments are those of forks.
 //
 // # What callers must not do

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -364,4 +365,38 @@ func TestABadKeyIsAnEventAndLogsWait(t *testing.T) {
 	b.append(lines(3, 1))
 	b.stop()
 	b.inOrder(b.intake.wait(3), 3)
+}
+
+// A cluster that exchanges its node has the logs of the other one from then on, its slow operations, too.
+func TestDeliveryFollowsTheCluster(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append(lines(0, 1))
+	b.intake.wait(1)
+	other, err := b.store.CreateCluster(t.Context(), store.Cluster{
+		Name: "other", Engine: "mongodb", Version: "8", Region: "nyc1", Size: "db-s-1vcpu-1gb", NumNodes: 1, StorageMiB: 15360,
+		Host: "local", DoadminVerifier: "x",
+	}, store.PortRange{First: 20000, Last: 20010})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.SetOnline(t.Context(), other.ID); err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(b.store.BeginSwap(t.Context(), b.cluster.ID, other.ID), b.store.ExchangeNodes(t.Context(), b.cluster.ID, time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cluster.Node.ID = other.Node.ID
+	b.append("") // the other node's log
+	b.begun()
+	b.append(lines(1, 1))
+	b.inOrder(b.intake.wait(2), 2)
+	b.service.Slow(b.cluster.ID, time.Now(), []slog.Attr{slog.String("command", "find"), slog.String("namespace", "shop.orders")})
+	if messages := b.intake.wait(3); messages[2] != "slow operation: find on shop.orders" {
+		t.Errorf("delivered %q", messages)
+	}
+	if _, err := os.Stat(b.path(".slow.log")); err != nil {
+		t.Error(err)
+	}
 }

@@ -184,10 +184,15 @@ func (s *Service) keepSlow(sinks []store.ActiveLogSink) {
 	wanted := make(map[string]bool, len(sinks))
 	for _, sink := range sinks {
 		wanted[sink.ClusterID] = true
-		if s.mu.slow[sink.ClusterID] != nil {
-			continue
+		path := s.path(sink.NodeID, ".slow.log")
+		if l := s.mu.slow[sink.ClusterID]; l != nil {
+			if l.path == path {
+				continue
+			}
+			l.close() // the cluster has exchanged its node for another one
+			delete(s.mu.slow, sink.ClusterID)
 		}
-		l, err := openSlow(s.path(sink.NodeID, ".slow.log"))
+		l, err := openSlow(path)
 		if err != nil {
 			s.cfg.Log.Error("slow operations are not delivered", "cluster", sink.ClusterName, "error", err)
 			continue
