@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -318,4 +321,42 @@ func TestForkWithFreshPasswords(t *testing.T) {
 		}
 	}
 	wantNumbers(t, connect(t, as(t, source, "ada", old)).Database("d").Collection("c"), 1)
+}
+
+// A cluster whose node cannot start any more is restored all the same: with the users of the moment, and the password that doadmin had at first.
+func TestRestoreOfAClusterWhoseNodeIsBroken(t *testing.T) {
+	t.Parallel()
+	tine := own(t)
+	cluster, err := tine.Make(t.Context(), harness.CreateRequest(newName("broken")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, cluster).Database("d").Collection("c")
+	insert(t, c, 1, 2)
+	moment := now()
+	insert(t, c, 3)
+	control, err := filepath.Glob(filepath.Join(tine.PoolDir(), "volumes", "*", "pgdata", "global", "pg_control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := false
+	for _, path := range control {
+		if !strings.Contains(path, "/control/") {
+			if err := os.Rename(path, path+".lost"); err != nil {
+				t.Fatal(err)
+			}
+			broken = true
+		}
+	}
+	if !broken {
+		t.Fatalf("the node's volume is not among %v", control)
+	}
+	if err := syscall.Kill(nodePID(t, tine), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tine.Exchange(t.Context(), "restore", cluster.ID, map[string]any{"at": at(moment)}); err != nil {
+		t.Fatal(err, lastLines(tine.LogText()))
+	}
+	wantNumbers(t, c, 1, 2)
+	insert(t, c, 4)
 }
