@@ -110,7 +110,7 @@ func TestRestoreInPlace(t *testing.T) {
 	wantNumbers(t, c, 1, 2, 4)
 	wantExpiresIn(t, kept.ID, 7*24*time.Hour)
 
-	// Both go on with a history of their own, also after a restart of their nodes' host.
+	// Both go on with a history of their own.
 	moment = now()
 	insert(t, c, 6)
 	fork := makeCluster(t, shared, harness.ForkRequest(cluster.Name, newName("fork"), moment))
@@ -188,7 +188,7 @@ func TestSwapOfAClusterAndItsFork(t *testing.T) {
 			t.Errorf("%s is %+v, %v", before.Name, after, err)
 		}
 	}
-	// A restart finds all as it is.
+	// And back.
 	exchange(t, shared, "swap", fork.ID, map[string]any{"with": cluster.ID})
 	wantNumbers(t, c, 1, 2, 6)
 	wantNumbers(t, f, 1, 3, 4, 5)
