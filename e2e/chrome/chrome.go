@@ -187,3 +187,10 @@ func (p *Page) Screenshot() ([]byte, error) {
 	err := p.Do(chromedp.FullScreenshot(&png, best))
 	return png, err
 }
+
+// Fold is a picture of what the window shows of the page, as PNG.
+func (p *Page) Fold() ([]byte, error) {
+	var png []byte
+	err := p.Do(chromedp.CaptureScreenshot(&png))
+	return png, err
+}

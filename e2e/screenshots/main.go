@@ -71,6 +71,7 @@ func run(ctx context.Context, dir string) (err error) {
 type shot struct {
 	name, path string
 	prepare    []chromedp.Action
+	fold       bool // only what is seen at first
 }
 
 // shots are all pages.
@@ -93,6 +94,10 @@ func shots(id string) []shot {
 		{name: "fork-latest", path: database + "/fork"},
 		{name: "fork", path: database + "/fork", prepare: []chromedp.Action{
 			click("#state-point"), chromedp.WaitVisible("tr.drop button", chromedp.ByQuery), click("tr.drop button"), settled(),
+		}},
+		{name: "fork-fold", path: database + "/fork", fold: true, prepare: []chromedp.Action{
+			click("#state-point"), chromedp.WaitVisible("tr.drop button", chromedp.ByQuery), click("tr.drop button"), settled(),
+			chromedp.Evaluate(`document.activeElement.blur(); scrollTo(0, 0)`, nil),
 		}},
 		{name: "fork-wrong", path: database + "/fork", prepare: []chromedp.Action{
 			click("#state-point"), chromedp.Clear("#name", chromedp.ByQuery), chromedp.SendKeys("#name", "Shop_1", chromedp.ByQuery),
@@ -131,7 +136,11 @@ func shoot(p *chrome.Page, dir string, tine *harness.Tine, shop string) error {
 			if err := p.Do(s.prepare...); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			if err := save(p, dir, s.name+"-"+look.name); err != nil {
+			take := p.Screenshot
+			if s.fold {
+				take = p.Fold
+			}
+			if err := save(take, dir, s.name+"-"+look.name); err != nil {
 				return err
 			}
 		}
@@ -146,7 +155,7 @@ func logIn(p *chrome.Page, dir, look, token string) error {
 	if err := p.Go("/login"); err != nil {
 		return err
 	}
-	if err := save(p, dir, "login-"+look); err != nil {
+	if err := save(p.Screenshot, dir, "login-"+look); err != nil {
 		return err
 	}
 	return p.Do(chromedp.SendKeys("#token", token+"\n", chromedp.ByQuery), chromedp.WaitVisible(".visitor", chromedp.ByQuery))
@@ -180,11 +189,11 @@ func fork(p *chrome.Page, dir, shop, look string) error {
 	if err != nil {
 		return fmt.Errorf("fork: %w", err)
 	}
-	return save(p, dir, "created-"+look)
+	return save(p.Screenshot, dir, "created-"+look)
 }
 
-func save(p *chrome.Page, dir, name string) error {
-	png, err := p.Screenshot()
+func save(take func() ([]byte, error), dir, name string) error {
+	png, err := take()
 	if err != nil {
 		return fmt.Errorf("picture of %s: %w", name, err)
 	}

@@ -67,6 +67,7 @@ func doneInWords(name string) string {
 		"user-gone":   "The user was deleted, and its connections were closed.",
 		"db":          "The database was created.",
 		"db-gone":     "The database was deleted.",
+		"restore":     "The cluster is being restored. Its state before is kept as a cluster of its own.",
 		"resize":      "The cluster is being resized. It stays in use meanwhile.",
 		"revoked":     "The token was revoked. It ended at once, and so did the sessions it began.",
 	}[name]

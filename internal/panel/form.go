@@ -114,7 +114,7 @@ func labelOf(field string) (string, bool) {
 		"num_nodes": "The number of nodes", "tags": "Tags", "backup_restore.database_name": "The source",
 		"backup_restore.backup_created_at": "The point in time",
 		"rules":                            "The trusted sources", "rule.value": "The trusted source", "rule.description": "The description",
-		"day": "The day", "hour": "The hour", "storage.threshold_percent": "The threshold", "storage.increment_gib": "The step",
+		"at": "The point in time", "day": "The day", "hour": "The hour", "storage.threshold_percent": "The threshold", "storage.increment_gib": "The step",
 		"config.default_read_concern": "The read concern", "config.default_write_concern": "The write concern",
 		"config.transaction_lifetime_limit_seconds": "The lifetime of transactions", "config.slow_op_threshold_ms": "The threshold",
 		"config.verbosity": "The verbosity", "sink_name": "The name", "config.site": "The site", "config.datadog_api_key": "The API key",

@@ -18,6 +18,7 @@ func changes(c store.Cluster) map[string]url.Values {
 		"/databases/new":              {"name": {"made"}, "size": {"db-s-1vcpu-1gb"}, "region": {"nyc1"}, "version": {"8"}},
 		database + "/fork":            {"name": {"forked"}, "size": {"db-s-1vcpu-1gb"}, "state": {"latest"}},
 		database + "/destroy":         {"name": {c.Name}},
+		database + "/restore":         {"at": {"2026-08-10 11:30"}, "confirm": {c.Name}},
 		database + "/resize":          {"size": {"db-s-1vcpu-2gb"}},
 		database + "/users":           {"name": {"ada"}},
 		database + "/users/x":         {"role": {"readOnly"}},
@@ -98,7 +99,7 @@ func TestTheScopeReadSeesNoButtonsAndIsRefused(t *testing.T) {
 		if page.want(t, http.StatusOK, `aria-current="page"`); strings.Count(page.body, "<button") != 1+strings.Count(page.body, "data-copy hidden") {
 			t.Errorf("%s has buttons:\n%s", tab, page.body)
 		}
-		page.wantWithout(t, "/fork?", "/fork\"", "/destroy", "/resize", "/delete")
+		page.wantWithout(t, "/fork?", "/fork\"", "/destroy", "/resize", "/delete", "/restore")
 	}
 	w.get(t, "/databases").wantWithout(t, "/fork", "/destroy", "/resize", "/tokens", "/audit")
 	for _, path := range []string{

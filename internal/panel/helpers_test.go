@@ -140,7 +140,7 @@ type browser struct {
 	csrf   string
 }
 
-func (b *bundle) browser(t *testing.T) *browser {
+func (b *bundle) browser(t testing.TB) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -153,13 +153,13 @@ func (b *bundle) browser(t *testing.T) *browser {
 }
 
 // loggedIn is a browser with a session of a new token of that scope.
-func (b *bundle) loggedIn(t *testing.T, scope string) *browser {
+func (b *bundle) loggedIn(t testing.TB, scope string) *browser {
 	t.Helper()
 	return b.loggedInWith(t, scope)
 }
 
 // loggedInWith is a browser with a session of a new token of those scopes.
-func (b *bundle) loggedInWith(t *testing.T, scopes ...string) *browser {
+func (b *bundle) loggedInWith(t testing.TB, scopes ...string) *browser {
 	t.Helper()
 	secret, _, err := b.store.CreateToken(t.Context(), scopes[0], nil, scopes...)
 	if err != nil {
@@ -171,7 +171,7 @@ func (b *bundle) loggedInWith(t *testing.T, scopes ...string) *browser {
 }
 
 // logIn begins a session.
-func (w *browser) logIn(t *testing.T, secret string) {
+func (w *browser) logIn(t testing.TB, secret string) {
 	t.Helper()
 	w.get(t, "/login")
 	if p := w.post(t, "/login", "token", secret); p.status != http.StatusSeeOther {
@@ -181,7 +181,7 @@ func (w *browser) logIn(t *testing.T, secret string) {
 }
 
 // relogin begins another session, with another token of the scope.
-func (w *browser) relogin(t *testing.T, scope string) *browser {
+func (w *browser) relogin(t testing.TB, scope string) *browser {
 	t.Helper()
 	secret, _, err := w.b.store.CreateToken(t.Context(), scope+" again", nil, scope)
 	if err != nil {
@@ -200,13 +200,13 @@ type answer struct {
 	body     string
 }
 
-func (w *browser) get(t *testing.T, path string) answer {
+func (w *browser) get(t testing.TB, path string) answer {
 	t.Helper()
 	return w.do(t, http.MethodGet, path, "")
 }
 
 // post sends a form of names and values, with the CSRF token of the last page unless the form has one.
-func (w *browser) post(t *testing.T, path string, fields ...string) answer {
+func (w *browser) post(t testing.TB, path string, fields ...string) answer {
 	t.Helper()
 	form := url.Values{"csrf": {w.csrf}}
 	for i := 0; i < len(fields); i += 2 {
@@ -216,7 +216,7 @@ func (w *browser) post(t *testing.T, path string, fields ...string) answer {
 }
 
 // part asks for a part of a page, as htmx does.
-func (w *browser) part(t *testing.T, path, part string, fields ...string) answer {
+func (w *browser) part(t testing.TB, path, part string, fields ...string) answer {
 	t.Helper()
 	form := url.Values{"csrf": {w.csrf}}
 	for i := 0; i < len(fields); i += 2 {
@@ -228,7 +228,7 @@ func (w *browser) part(t *testing.T, path, part string, fields ...string) answer
 
 var csrfInput = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 
-func (w *browser) do(t *testing.T, method, path, body string, header ...string) answer {
+func (w *browser) do(t testing.TB, method, path, body string, header ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, w.b.server.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -252,10 +252,13 @@ func (w *browser) do(t *testing.T, method, path, body string, header ...string) 
 	return answer{status: response.StatusCode, header: response.Header, location: response.Header.Get("Location"), body: string(text)}
 }
 
+// assetPath is how our pages name an asset.
+var assetPath = regexp.MustCompile(`/assets/[a-z.]+\?v=[0-9a-f]{12}`)
+
 var timeTags = regexp.MustCompile(`</?time[^>]*>`)
 
 // want checks the status and that the page's text, as a reader sees it, holds all of these.
-func (a answer) want(t *testing.T, status int, texts ...string) {
+func (a answer) want(t testing.TB, status int, texts ...string) {
 	t.Helper()
 	if a.status != status {
 		t.Errorf("status %d, want %d; location %q\n%s", a.status, status, a.location, a.body)
@@ -268,7 +271,7 @@ func (a answer) want(t *testing.T, status int, texts ...string) {
 	}
 }
 
-func (a answer) wantWithout(t *testing.T, texts ...string) {
+func (a answer) wantWithout(t testing.TB, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if strings.Contains(a.body, text) {
@@ -277,7 +280,7 @@ func (a answer) wantWithout(t *testing.T, texts ...string) {
 	}
 }
 
-func (a answer) wantRedirect(t *testing.T, location string) {
+func (a answer) wantRedirect(t testing.TB, location string) {
 	t.Helper()
 	if a.status != http.StatusSeeOther || a.location != location {
 		t.Errorf("answer %d to %q, want a redirect to %s\n%s", a.status, a.location, location, a.body)
@@ -285,7 +288,7 @@ func (a answer) wantRedirect(t *testing.T, location string) {
 }
 
 // create makes a cluster that nobody works on: it stays as it is.
-func (b *bundle) create(t *testing.T, name string) store.Cluster {
+func (b *bundle) create(t testing.TB, name string) store.Cluster {
 	t.Helper()
 	created, err := b.fleet.Create(t.Context(), fleet.CreateRequest{
 		Name: name, Engine: "mongodb", Version: "8", Region: "nyc1", Size: "db-s-1vcpu-1gb", NumNodes: 1,
@@ -297,7 +300,7 @@ func (b *bundle) create(t *testing.T, name string) store.Cluster {
 }
 
 // online makes an online cluster with a restore point an hour old.
-func (b *bundle) online(t *testing.T, name string) store.Cluster {
+func (b *bundle) online(t testing.TB, name string) store.Cluster {
 	t.Helper()
 	c := b.create(t, name)
 	if changed, err := b.store.SetOnline(t.Context(), c.ID); err != nil || !changed {
@@ -314,7 +317,7 @@ func (b *bundle) online(t *testing.T, name string) store.Cluster {
 }
 
 // tag makes a tag, and returns how it is given to the cluster.
-func (b *bundle) tag(t *testing.T, name string, c store.Cluster) fleet.Tagging {
+func (b *bundle) tag(t testing.TB, name string, c store.Cluster) fleet.Tagging {
 	t.Helper()
 	if _, err := b.fleet.CreateTag(t.Context(), name); err != nil {
 		t.Fatal(err)
@@ -323,7 +326,7 @@ func (b *bundle) tag(t *testing.T, name string, c store.Cluster) fleet.Tagging {
 }
 
 // rows says how much there is of everything that a form could make.
-func (b *bundle) rows(t *testing.T) string {
+func (b *bundle) rows(t testing.TB) string {
 	t.Helper()
 	var clusters, destroying, jobs int
 	row := b.store.Pool().QueryRow(t.Context(), `SELECT (SELECT count(*) FROM tine.clusters),
@@ -335,7 +338,7 @@ func (b *bundle) rows(t *testing.T) string {
 }
 
 // wantUntouched runs what must change nothing.
-func (b *bundle) wantUntouched(t *testing.T, attempt func()) {
+func (b *bundle) wantUntouched(t testing.TB, attempt func()) {
 	t.Helper()
 	before := b.rows(t)
 	attempt()
@@ -345,7 +348,7 @@ func (b *bundle) wantUntouched(t *testing.T, attempt func()) {
 }
 
 // named returns the only cluster of that name.
-func (b *bundle) named(t *testing.T, name string) store.Cluster {
+func (b *bundle) named(t testing.TB, name string) store.Cluster {
 	t.Helper()
 	c, err := b.store.ClusterByName(t.Context(), name)
 	if err != nil {

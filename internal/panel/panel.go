@@ -113,6 +113,8 @@ func (p *panel) databaseRoutes() map[string]route {
 		"GET " + database + "/fork":          {scope: store.ScopeDatabaseCreate, serve: p.askFork},
 		"POST " + database + "/fork":         {scope: store.ScopeDatabaseCreate, serve: p.fork},
 		"POST " + database + "/fork/preview": {scope: store.ScopeDatabaseCreate, serve: p.previewFork, quiet: true},
+		"GET " + database + "/restore":       {scope: store.ScopeDatabaseUpdate, serve: p.askRestore},
+		"POST " + database + "/restore":      {scope: store.ScopeDatabaseUpdate, serve: p.restore},
 		"GET " + database + "/destroy":       {scope: store.ScopeDatabaseDelete, serve: p.askDestroy},
 		"POST " + database + "/destroy":      {scope: store.ScopeDatabaseDelete, serve: p.destroy},
 	}

@@ -125,7 +125,7 @@ func TestUsersAndDatabases(t *testing.T) {
 		t.Error("the log has the password")
 	}
 	making := b.create(t, "making")
-	w.get(t, "/databases/"+making.ID+"/users").want(t, http.StatusOK, `The cluster "making" must be online; it is still being created.`)
+	w.get(t, "/databases/"+making.ID+"/users").want(t, http.StatusOK, "They can be seen and changed when it is online.")
 }
 
 // secretOf is the password that a page shows.

@@ -17,7 +17,6 @@ type usersView struct {
 	Users     []fleet.User
 	Databases []string
 	Form      form
-	Away      string // why neither can be shown; empty: they are
 	Secret    *secretView
 }
 
@@ -55,17 +54,10 @@ func (p *panel) listUsers(v visit) (answer, error) {
 
 func (p *panel) usersPage(v visit, view usersView) (answer, error) {
 	a := answer{status: view.Form.status(), page: "users", title: "Users and databases of " + view.Cluster.Name}
-	var err error
-	view.Users, err = p.fleet.ClusterUsers(v.context(), view.Cluster.ID)
-	if err == nil {
-		view.Databases, err = p.fleet.ClusterDatabases(v.context(), view.Cluster.ID)
-	}
-	if refused := (form{}); isRefusal(err) {
-		refused, err = refused.refused(err)
-		view.Away = refused.Problem
-	}
+	contents := p.fleet.Contents(v.context(), view.Cluster)
+	view.Users, view.Databases = contents.Users, contents.Databases
 	a.data = view
-	return a, err
+	return a, nil
 }
 
 // settingsOf reads the role and its databases; nil means all rights.
