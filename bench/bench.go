@@ -54,6 +54,7 @@ func sections() []section {
 		{"latest", (*bench).latest},
 		{"bytes", (*bench).bytes},
 		{"at", (*bench).at},
+		{"load", (*bench).load},
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
 		{"gateway", (*bench).gateway},

@@ -29,6 +29,8 @@ const (
 
 const gatewayWrites = 8 * gib // what the gateway and its peers insert, WAL included
 
+const loadWrites = 20 * gib // what writers at full speed insert while they are forked and while they are not, WAL included
+
 const spare = 4 * gib // for everything else
 
 func needed(o Options) int64 {
@@ -42,6 +44,9 @@ func needed(o Options) int64 {
 	}
 	if o.wants("gateway") {
 		history += gatewayWrites
+	}
+	if o.wants("load") {
+		history += loadWrites
 	}
 	return (large+2*int64(o.SmallMB)*megabyte)*bytesPerByte + history + spare
 }

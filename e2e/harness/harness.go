@@ -95,6 +95,17 @@ func (t *Tine) Configure(more string) error {
 	return nil
 }
 
+// Reconfigure is Configure for settings that take the place of the pool's and the history's; empty means those again.
+func (t *Tine) Reconfigure(settings string) error {
+	if settings == "" {
+		return t.Configure("")
+	}
+	if err := os.WriteFile(t.config(), []byte(settings), 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}
+
 func (o *Options) applyDefaults() (err error) {
 	if o.ImageGiB == 0 {
 		o.ImageGiB = 20

@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// What Tine costs a source that works: forks at latest of it, and the latency and throughput of its clients with forks and restore points and without.
+const (
+	loadTurn  = 20 * time.Second // of the clients whose latency is measured
+	loadTurns = 2                // of each kind, in turns
+	forkEvery = 10 * time.Second
+	// noPoints is a replay budget that nobody comes to, in MiB.
+	noPoints = 1 << 20
+)
+
+func (b *bench) load(ctx context.Context) error {
+	if err := b.latestUnderWriters(ctx); err != nil {
+		return err
+	}
+	if err := b.forksAndClients(ctx); err != nil {
+		return err
+	}
+	return b.pointsAndWriters(ctx)
+}
+
+// latestUnderWriters forks at the latest while writers go on at full speed.
+func (b *bench) latestUnderWriters(ctx context.Context) error {
+	src, err := b.busySource(ctx)
+	if err != nil {
+		return err
+	}
+	samples := make([]sample, b.opts.Runs)
+	w, err := b.record(ctx, src, func() error {
+		if err := wait(ctx, 2*time.Second); err != nil {
+			return err
+		}
+		for i := range samples {
+			if samples[i], err = b.measureFork(ctx, src, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t := table{
+		title: "Fork at latest under writers", header: timeHeader(),
+		rows:  [][]string{timeRow(fmt.Sprintf("%d writers going on at full speed", writers), found(samples), "p50 1.5 s, p95 3 s")},
+		notes: []string{w.String() + "."},
+	}
+	if err := t.write(b.out); err != nil {
+		return err
+	}
+	return breakdown("Fork at latest under writers: where the time goes", samples).write(b.out)
+}
+
+// forksAndClients measures a source's clients while it is forked now and then, and while it is not.
+func (b *bench) forksAndClients(ctx context.Context) error {
+	src, err := b.smallSource(ctx)
+	if err != nil {
+		return err
+	}
+	var without, with []time.Duration
+	for turn := range 2 * loadTurns {
+		list, err := b.clients(ctx, src, turn%2 == 1)
+		if err != nil {
+			return err
+		}
+		if turn%2 == 1 {
+			with = append(with, list...)
+		} else {
+			without = append(without, list...)
+		}
+	}
+	const veryHigh = 0.99
+	row := func(what string, list []time.Duration, aim string) []string {
+		return []string{what, human(quantile(list, median)), human(quantile(list, veryHigh)), fmt.Sprint(len(list)), aim}
+	}
+	return table{
+		title: "A source's clients while it is forked", header: []string{"clients", "p50", "p99", "operations", "aim"},
+		rows: [][]string{
+			row("without forks", without, ""),
+			row(fmt.Sprintf("a fork at latest every %s", forkEvery), with, ""),
+			{
+				"ratio", ratio(quantile(with, median), quantile(without, median)), ratio(quantile(with, veryHigh), quantile(without, veryHigh)),
+				digits(float64(len(with)) / float64(len(without))), "p99 1.5 x",
+			},
+		},
+		notes: []string{fmt.Sprintf("%d clients, each inserts a document and reads one by its _id in turns; %d turns of %s of each kind, one after the other.",
+			writers, loadTurns, loadTurn)},
+	}.write(b.out)
+}
+
+// clients returns how long each operation took in one turn.
+func (b *bench) clients(ctx context.Context, src *source, forked bool) ([]time.Duration, error) {
+	ctx, stop := context.WithTimeout(ctx, loadTurn)
+	defer stop()
+	var forking error
+	var running sync.WaitGroup
+	if forked {
+		running.Go(func() { forking = b.forkNowAndThen(ctx, src) })
+	}
+	var mu sync.Mutex
+	var all []time.Duration
+	err := parallel(ctx, func(ctx context.Context, writer int) error {
+		random := newRandom(writer)
+		var mine []time.Duration
+		defer func() { mu.Lock(); defer mu.Unlock(); all = append(all, mine...) }()
+		for n := 0; ctx.Err() == nil; n++ {
+			begin := time.Now()
+			var err error
+			if n%2 == 0 {
+				err = src.insert(ctx, random, writer, 1)
+			} else {
+				err = documents(src.client).FindOne(ctx, bson.D{}).Err()
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			mine = append(mine, time.Since(begin))
+		}
+		return nil
+	})
+	running.Wait()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return all, errors.Join(err, forking)
+}
+
+// forkNowAndThen forks until ctx ends; what is being made then is finished.
+func (b *bench) forkNowAndThen(ctx context.Context, src *source) error {
+	tick := time.NewTicker(forkEvery)
+	defer tick.Stop()
+	for {
+		if _, err := b.measureFork(context.WithoutCancel(ctx), src, time.Time{}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// pointsAndWriters compares the throughput of writers at full speed with restore points and without.
+func (b *bench) pointsAndWriters(ctx context.Context) error {
+	src, err := b.busySource(ctx)
+	if err != nil {
+		return err
+	}
+	speed := map[bool][]float64{}
+	for turn := range 2 * loadTurns {
+		points := turn%2 == 0
+		settings := ""
+		if !points {
+			settings = fmt.Sprintf("history:\n  replay_mib: %d\n", noPoints)
+		}
+		if err := b.reconfigure(ctx, settings); err != nil {
+			return err
+		}
+		w, err := b.record(ctx, src, func() error { return wait(ctx, loadTurn) })
+		if err != nil {
+			return err
+		}
+		speed[points] = append(speed[points], float64(w.documents)/w.length().Seconds())
+	}
+	if err := b.reconfigure(ctx, ""); err != nil {
+		return err
+	}
+	with, without := quantile(speed[true], median), quantile(speed[false], median)
+	return table{
+		title: "Writers with restore points and without", header: []string{"writers", "documents/s", "aim"},
+		rows: [][]string{
+			{"a restore point each 64 MiB of log", digits(with), ""},
+			{"none", digits(without), ""},
+			{"cost", fmt.Sprintf("%.1f %%", 100*(1-with/without)), "under 5 %"},
+		},
+		notes: []string{fmt.Sprintf("%d turns of %s of each kind, in turns; the lower median. Each: %v and %v.", loadTurns, loadTurn, speed[true], speed[false])},
+	}.write(b.out)
+}
+
+// reconfigure starts tine up again with other settings. What is given twice in the configuration file is refused, so the harness' own are replaced.
+func (b *bench) reconfigure(ctx context.Context, settings string) error {
+	if err := b.tine.Stop(ctx); err != nil {
+		return err
+	}
+	if err := b.tine.Reconfigure(settings); err != nil {
+		return err
+	}
+	return b.tine.Start(ctx)
+}
