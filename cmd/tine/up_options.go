@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
 
+	"tine/internal/host"
 	"tine/internal/store"
 )
 
@@ -44,6 +45,13 @@ type poolOptions struct {
 	Path     string `yaml:"path"`      // mount point; empty means DATA/pool
 	Device   string `yaml:"device"`    // block device to mount there
 	ImageGiB int64  `yaml:"image_gib"` // size of the image that is made if there is neither a btrfs nor a device; 0 chooses
+
+	// What happens when less than so many per cent are free; 0 chooses.
+
+	TightBelow    int           `yaml:"tight_below"`    // no new clusters
+	ShortBelow    int           `yaml:"short_below"`    // history is shortened
+	CriticalBelow int           `yaml:"critical_below"` // whatever can give way does
+	SpaceInterval time.Duration `yaml:"space_interval"` // between looks at the pool; 0 chooses
 }
 
 type logSinkOptions struct {
@@ -124,8 +132,15 @@ func (o *upOptions) validate() error {
 	if err := o.validateTLS(); err != nil {
 		return err
 	}
+	if err := o.Pool.space().Validate(); err != nil {
+		return err
+	}
 	_, err := o.ports()
 	return err
+}
+
+func (p poolOptions) space() host.SpaceConfig {
+	return host.SpaceConfig{TightBelow: p.TightBelow, ShortBelow: p.ShortBelow, CriticalBelow: p.CriticalBelow, Interval: p.SpaceInterval}
 }
 
 // ports reads "A-B".

@@ -175,6 +175,9 @@ func (u *up) openMachine(ctx context.Context) (err error) {
 	if u.pool, err = storage.OpenPool(ctx, u.poolConfig()); err != nil {
 		return err
 	}
+	if err := host.MakeRoom(u.pool); err != nil {
+		return err
+	}
 	u.runtime, err = sandbox.New(sandbox.Config{
 		Dir:          filepath.Join(u.opts.DataDir, "sandbox"),
 		CgroupParent: "tine-" + shortHash(u.opts.DataDir),
@@ -288,6 +291,7 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		}),
 		Gateway: u.gateway, GatewayAddress: u.opts.GatewayListen,
 		Log:       u.log,
+		Space:     u.opts.Pool.space(),
 		AfterStep: killAt(os.Getenv("TINE_FAILPOINT")),
 	})
 	if err != nil {

@@ -61,6 +61,8 @@ type Options struct {
 	ImageGiB  int // of the pool; 0 means 20, of which only what is written is occupied
 	ReplayMiB int // replay budget; 0 means Tine's default
 
+	Pool map[string]string // more of what the configuration file says of the pool
+
 	Binary    string // the tine to run; empty builds it, or takes TINE_BINARY
 	EngineDir string // empty means that of EngineDir
 	Config    string // more of the configuration file; see Configure
@@ -83,7 +85,10 @@ func New(opts Options) (*Tine, error) {
 	if t.Listen, t.Ports, err = freePorts(); err != nil {
 		return nil, err
 	}
-	t.settings = fmt.Sprintf("pool:\n  image_gib: %d\nhistory:\n  replay_mib: %d\n", opts.ImageGiB, opts.ReplayMiB)
+	t.settings = fmt.Sprintf("history:\n  replay_mib: %d\npool:\n  image_gib: %d\n", opts.ReplayMiB, opts.ImageGiB)
+	for name, value := range opts.Pool {
+		t.settings += "  " + name + ": " + value + "\n"
+	}
 	return t, t.Configure(opts.Config)
 }
 

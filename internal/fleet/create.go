@@ -151,7 +151,7 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 		c.ExpiresAt = new(r.ReceivedAt.Add(*r.ExpiresIn))
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
-	return c, nil
+	return c, f.checkSpace(ctx, c.Host)
 }
 
 // equip gives a new cluster what must be made for it, and returns the password.

@@ -29,20 +29,28 @@ func (h *History) Prune(ctx context.Context, src Source) (more bool, err error) 
 	old := expired(points, now.Add(-h.cfg.Window))
 	drop := append(slices.Clone(old), thinned(points[len(old):], now, h.budgetFor)...)
 	more = len(drop) > mostPruned
-	for _, p := range drop[:min(len(drop), mostPruned)] {
-		// The record first: a restore point that is recorded must exist.
-		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
-			return false, err
-		}
-		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
-			return false, fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
-		}
+	if err := h.drop(ctx, src, drop[:min(len(drop), mostPruned)]); err != nil {
+		return false, err
 	}
 	if more || len(old) == len(points) {
 		return more, nil
 	}
 	oldest := points[len(old)]
 	return false, h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
+}
+
+// drop deletes restore points.
+func (h *History) drop(ctx context.Context, src Source, points []store.RestorePoint) error {
+	for _, p := range points {
+		// The record first: a restore point that is recorded must exist.
+		if err := h.cfg.Records.DeleteRestorePoint(ctx, p.ID); err != nil {
+			return err
+		}
+		if err := h.cfg.Pool.Delete(ctx, p.Volume); err != nil {
+			return fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
+		}
+	}
+	return nil
 }
 
 // patientNow is the present as far as deleting goes. A clock that is set forward makes everything seem old; what would be deleted then is gone when it

@@ -41,6 +41,17 @@
 // At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to
 // nothing is removed, and jobs that a killed process left are done again. Nodes outlive the host's process.
 //
+// The pool is looked at every few seconds, and has one of four levels, each of which does what the one before does:
+//
+//	ample      nothing is done
+//	tight      fleet makes no new clusters, because the store says so
+//	short      the oldest restore points of all clusters together are deleted in small batches, each with an event, but never the newest of a
+//	           cluster; a batch waits until the space of the one before has come back
+//	critical   in larger batches; old golden volumes go, and at last a file that is kept for that, so that the control node can record it all
+//
+// A level ends only when there is a quarter more than where it began. Beyond critical nothing is left to give way: nodes that cannot write stop, and
+// are started again and again until they can.
+//
 // Callers must make sure that there is one Host a data directory, and must not touch the volumes, containers and socket
 // directories of a running Host.
 package host

@@ -39,6 +39,8 @@ type Config struct {
 	// GatewayAddress is the IP address or host name that gateways listen on.
 	GatewayAddress string
 	Log            *slog.Logger
+	// Space says when a pool that fills up is acted on.
+	Space SpaceConfig
 
 	// AfterStep is called after each step of an operation, with a name such as "fork/volume". It is for tests that kill the process
 	// there; nil means nothing.
@@ -126,6 +128,7 @@ func (h *Host) Start(ctx context.Context) error {
 	if err := h.jobs.Start(h.ctx); err != nil {
 		return fmt.Errorf("start host %s: start jobs: %w", h.cfg.Name, err)
 	}
+	h.background.Go(func() { h.guardSpace(h.ctx) })
 	return nil
 }
 
@@ -170,14 +173,20 @@ const stopPatience = time.Minute
 // lockCluster makes the caller the only one that works on a cluster, and returns the release.
 func (h *Host) lockCluster(id string) func() {
 	h.mu.Lock()
+	m := h.operationLocked(id)
+	h.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// operationLocked is the lock of who works on a cluster.
+func (h *Host) operationLocked(id string) *sync.Mutex {
 	m := h.mu.operations[id]
 	if m == nil {
 		m = new(sync.Mutex)
 		h.mu.operations[id] = m
 	}
-	h.mu.Unlock()
-	m.Lock()
-	return m.Unlock
+	return m
 }
 
 func (h *Host) runningIDs() []string {

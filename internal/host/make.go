@@ -189,6 +189,9 @@ func (m *making) giveUp(ctx context.Context, cause error, attempt int) error {
 		return errors.Join(cause, err)
 	}
 	sentence, permanent := explain(cause)
+	if !permanent && m.outOfSpace(cause) {
+		sentence, permanent = "The host's disk is full; destroy clusters that are not needed, or add storage, and try again.", true
+	}
 	if !permanent && attempt < attempts {
 		return cause
 	}

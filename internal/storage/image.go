@@ -141,7 +141,7 @@ func writeImage(ctx context.Context, path string, size int64) error {
 
 // imageSize returns the size to make an image with, in bytes, or says why there cannot be one.
 func imageSize(dir string, wanted int64) (int64, error) {
-	_, free, err := diskSpace(dir)
+	free, err := diskFree(dir)
 	if err != nil {
 		return 0, err
 	}

@@ -32,14 +32,6 @@ type Pool struct {
 	mounted bool   // this process mounted a device
 }
 
-// Space is what a pool has, in bytes.
-type Space struct {
-	Total int64
-	Used  int64
-	// Free is what can still be written. With an image it is never more than what its own file system has left.
-	Free int64
-}
-
 // OpenPool makes the pool available and returns it. It may be called again, by the same process or by a later one:
 // it finds and keeps what exists. On error nothing is mounted that was not mounted before. Errors read as one
 // sentence that can be shown to the operator.
@@ -142,24 +134,6 @@ func (p *Pool) unmount(ctx context.Context) error {
 // Path returns the absolute path at which the pool is mounted.
 func (p *Pool) Path() string { return p.path }
 
-// Space returns the pool's size and what is free of it.
-func (p *Pool) Space() (Space, error) {
-	total, free, err := diskSpace(p.path)
-	if err != nil {
-		return Space{}, fmt.Errorf("space of pool %s: %w", p.path, err)
-	}
-	s := Space{Total: total, Used: total - free, Free: free}
-	if p.image == "" {
-		return s, nil
-	}
-	_, below, err := diskSpace(filepath.Dir(p.image))
-	if err != nil {
-		return Space{}, fmt.Errorf("space of pool %s: %w", p.path, err)
-	}
-	s.Free = min(s.Free, below)
-	return s, nil
-}
-
 // Sync returns when everything written to the pool before the call, by anybody, is on disk. It waits for the dirty
 // data of all volumes: who needs only one of them durable is served faster by a Snapshot of it.
 func (p *Pool) Sync(ctx context.Context) error {
@@ -177,13 +151,13 @@ func (p *Pool) Sync(ctx context.Context) error {
 	return nil
 }
 
-// diskSpace returns the size of the file system that path is on and what root may still write to it, in bytes.
-func diskSpace(path string) (total, free int64, err error) {
+// diskFree returns what root may still write to the file system that path is on, in bytes.
+func diskFree(path string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
-		return 0, 0, fmt.Errorf("statfs %s: %w", path, err)
+		return 0, fmt.Errorf("statfs %s: %w", path, err)
 	}
-	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // Unmounting a pool that was just in use: a process that is being started has its parent's files until it runs its program.

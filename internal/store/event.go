@@ -21,6 +21,7 @@ const (
 	EventMaintenance      = "cluster_maintenance_perform"
 	EventDrop             = "drop" // of a collection or a database, by a client
 	EventNodeRestart      = "node_restart"
+	EventHistoryShortened = "history_shortened" // the host's pool was nearly full
 	EventResumed          = "operation_resumed" // an interrupted job goes on after a restart of its host
 )
 

@@ -1,0 +1,26 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"tine/internal/store"
+)
+
+// checkSpace refuses another cluster on a host whose pool is nearly full. Whether it is, its host says, which also sees to it that the answer does not change from
+// one moment to the next. A host that has not looked yet has a pool that it has just opened.
+func (f *Fleet) checkSpace(ctx context.Context, host string) error {
+	s, err := f.cfg.Store.HostSpace(ctx, host)
+	if errors.Is(err, store.ErrNotFound) || err == nil && s.Level == store.SpaceAmple {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	const percent = 100
+	return &Error{Kind: Full, Message: fmt.Sprintf(
+		"the host %s has no room for another cluster: %d %% of its disk must be free, and %d %% are; destroy clusters that are not needed, or add storage",
+		host, int(math.Ceil(s.RequiredShare*percent)), int(math.Floor(s.FreeShare*percent)))}
+}
