@@ -15,7 +15,7 @@ const (
 )
 
 // followed is where a log-in may lead to: pages of ours, and nothing that a browser could read as another host.
-var followed = regexp.MustCompile(`^/databases(/[a-z0-9-]+)*$`)
+var followed = regexp.MustCompile(`^/(databases|billing|tokens|audit)(/[a-z0-9-]+)*$`)
 
 func mayFollow(path string) bool { return followed.MatchString(path) }
 

@@ -22,6 +22,7 @@ func TestWithoutASessionEverythingLeadsToTheLogIn(t *testing.T) {
 		"/nothing":            "/login",
 		"/databases?page=2":   "/login?next=%2Fdatabases",
 		"/databases/new":      "/login?next=%2Fdatabases%2Fnew",
+		"/billing":            "/login?next=%2Fbilling",
 		database:              "/login?next=" + url.QueryEscape(database),
 		database + "/fork":    "/login?next=" + url.QueryEscape(database+"/fork"),
 		database + "/destroy": "/login?next=" + url.QueryEscape(database+"/destroy"),
@@ -35,6 +36,17 @@ func TestWithoutASessionEverythingLeadsToTheLogIn(t *testing.T) {
 		w.post(t, database+"/destroy", "name", "backend").wantRedirect(t, "/login")
 		w.post(t, "/logout").wantRedirect(t, "/login")
 	})
+}
+
+// A script that asks for a part of a page must not get the log-in in its place.
+func TestAPartOfAPageWithoutASessionLeadsTheBrowserToTheLogIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.browser(t)
+	a := w.do(t, http.MethodGet, "/databases?q=x", "", "HX-Request", "true", "HX-Target", "clusters")
+	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login" || a.body != "" {
+		t.Errorf("answer %d, %q, %q", a.status, a.header.Get("HX-Redirect"), a.body)
+	}
 }
 
 func TestLogInAndOut(t *testing.T) {
