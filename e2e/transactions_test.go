@@ -108,6 +108,46 @@ func forkAround(t *testing.T, source, side, transaction string) *godo.Database {
 	return &fork
 }
 
+// The person who has dropped a collection has it back under the same address, and nothing else is lost.
+func TestClusterIsBroughtBackToRightBeforeADrop(t *testing.T) {
+	t.Parallel()
+	cluster := makeCluster(t, shared, harness.CreateRequest(newName("undrop")))
+	orders := connect(t, cluster).Database("shop").Collection("orders")
+	insert(t, orders, 1, 2)
+	if err := orders.Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var drop string
+	for _, l := range schemaChanges(t, cluster.Name) {
+		if slices.Contains(l.Changes, "drop shop.orders") {
+			drop = l.ID
+		}
+	}
+	if _, errs, code := cli(t, "cluster", "restore", cluster.Name, "--before", drop, "--wait"); code != 0 {
+		t.Fatalf("restore ends with %d: %s", code, errs)
+	}
+	removeKept(t, cluster.Name)
+	wantNumbers(t, orders, 1, 2)
+}
+
+// removeKept destroys what a restore has kept, when the test ends.
+func removeKept(t *testing.T, name string) {
+	t.Helper()
+	list, _, err := shared.API.Databases.List(t.Context(), &godo.ListOptions{PerPage: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if strings.HasPrefix(c.Name, name+"-before-restore-") {
+			t.Cleanup(func() {
+				if err := shared.Remove(context.WithoutCancel(t.Context()), c.ID); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
 func TestForksAtWhatIsNoTransactionAreRefused(t *testing.T) {
 	t.Parallel()
 	source := makeCluster(t, shared, harness.CreateRequest(newName("nothing")))

@@ -18,17 +18,18 @@ func newClusterRestoreCommand(o *clientOptions) *cobra.Command {
 	var p inPlace
 	cmd := &cobra.Command{
 		Use:   "restore CLUSTER --at TIME",
-		Short: "Bring a cluster back to a moment of its history, in place",
+		Short: "Bring a cluster back to a moment or a transaction of its history, in place",
 		Long: `Bring a cluster back to a moment of its history. It keeps its name, id, endpoint, plan, settings and users with their passwords; the state before is kept
 as a cluster of its own, CLUSTER-before-restore-TIME, which expires after 7 days unless --keep says something else. Connections are cut and
-come back. ` + "`tine cluster history CLUSTER`" + ` shows how far back it can be.`,
+come back. ` + "`tine cluster history CLUSTER`" + ` shows how far back it can be, and with --transactions what can be told to --before and --after.`,
 		Example: `  tine cluster restore shop --at 2026-08-01T18:42:26.999Z --wait
+  tine cluster restore shop --before 0/3A2F198 --wait
   tine cluster restore shop --at 90s --keep 30d`,
 		Args:              takes("CLUSTER"),
 		ValidArgsFunction: completeCluster(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if p.at == "" {
-				return &usageError{"--at is missing: the moment to go back to"}
+			if p.at == "" && p.before == "" && p.after == "" {
+				return &usageError{"--at is missing: the moment to go back to; or --before or --after, a transaction"}
 			}
 			return p.run(cmd, o, "restore", args[0])
 		},
@@ -56,12 +57,15 @@ before is kept as a cluster of its own, FORK-before-reset-TIME, which expires af
 
 // inPlace are the flags of what replaces a cluster's data.
 type inPlace struct {
-	at, keep string
-	wait     waitOptions
+	at, before, after, keep string
+	wait                    waitOptions
 }
 
 func (p *inPlace) addFlags(cmd *cobra.Command, at string) {
 	cmd.Flags().StringVar(&p.at, "at", "", at)
+	cmd.Flags().StringVar(&p.before, "before", "", "`transaction` to go back to, without it")
+	cmd.Flags().StringVar(&p.after, "after", "", "`transaction` to go back to, with it")
+	cmd.MarkFlagsMutuallyExclusive("at", "before", "after")
 	cmd.Flags().StringVar(&p.keep, "keep", "", "how `long` the state before is kept, like 12h or 30d, or forever (default: 7 days)")
 	p.wait.addFlags(cmd, "wait until it is done")
 }
@@ -74,6 +78,12 @@ func (p *inPlace) run(cmd *cobra.Command, o *clientOptions, kind, name string) e
 			return err
 		}
 		body["at"] = formatMoment(at)
+	}
+	if p.before != "" {
+		body["before_transaction"] = p.before
+	}
+	if p.after != "" {
+		body["after_transaction"] = p.after
 	}
 	if p.keep != "" {
 		keep, err := parseKeep(p.keep)

@@ -13,11 +13,13 @@ import (
 // inPlaceBody asks to replace a cluster's data.
 type inPlaceBody struct {
 	At          *string `json:"at"`
+	Before      string  `json:"before_transaction"`
+	After       string  `json:"after_transaction"`
 	KeepSeconds *int64  `json:"keep_seconds"` // absent: 7 days; 0: for ever
 }
 
 func (b inPlaceBody) request(received time.Time) (fleet.RestoreRequest, error) {
-	r := fleet.RestoreRequest{ReceivedAt: received}
+	r := fleet.RestoreRequest{ReceivedAt: received, Before: b.Before, After: b.After}
 	if b.At != nil && *b.At != "" {
 		at, err := parseTime("at", *b.At)
 		if err != nil {

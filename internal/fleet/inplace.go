@@ -17,6 +17,8 @@ const DefaultKeep = 7 * 24 * time.Hour
 type RestoreRequest struct {
 	// At is the moment, to the microsecond. Nil, which only a reset may have, means the latest state of the source.
 	At *time.Time
+	// Before and After are transactions, in place of At: see Source.
+	Before, After string
 	// Keep is how long the state before is kept; nil means DefaultKeep, 0 for ever.
 	Keep *time.Duration
 	// ReceivedAt is when the request arrived. Default: the present.
@@ -32,14 +34,14 @@ type InPlace struct {
 // and its events tell how it went (cluster_restore_done or cluster_restore_failed). Name, id, endpoint, plan, settings and users stay; the state
 // before is kept as a cluster of its own, NAME-before-restore-TIME. Connections are cut and come back.
 func (f *Fleet) RestoreInPlace(ctx context.Context, id string, r RestoreRequest) (InPlace, error) {
-	if r.At == nil {
+	if r.At == nil && r.Before == "" && r.After == "" {
 		return InPlace{}, invalid("at", "is missing; it is the moment to go back to, such as 2026-11-26T14:03:06Z")
 	}
 	c, err := f.online(ctx, id)
 	if err != nil {
 		return InPlace{}, err
 	}
-	return f.replace(ctx, c, store.ExchangeRestore, &Source{ID: c.ID, At: r.At}, r)
+	return f.replace(ctx, c, store.ExchangeRestore, &Source{ID: c.ID, At: r.At, Before: r.Before, After: r.After}, r)
 }
 
 // Reset gives a fork the latest state of its source, or that of a moment; for the rest it is like RestoreInPlace. The state before is
@@ -60,7 +62,7 @@ func (f *Fleet) Reset(ctx context.Context, id string, r RestoreRequest) (InPlace
 	if err != nil {
 		return InPlace{}, err
 	}
-	return f.replace(ctx, c, store.ExchangeReset, &Source{ID: c.SourceID, At: r.At}, r)
+	return f.replace(ctx, c, store.ExchangeReset, &Source{ID: c.SourceID, At: r.At, Before: r.Before, After: r.After}, r)
 }
 
 // replace has a fork of source made that exchanges its node with c.
@@ -130,10 +132,12 @@ func inPlaceWords(err error) error {
 		return err
 	}
 	words := *refused
-	if words.Field == fieldAt {
-		words.Field = "at"
+	for long, short := range map[string]string{fieldAt: "at", fieldBefore: "before_transaction", fieldAfter: "after_transaction"} {
+		if words.Field == long {
+			words.Field = short
+		}
+		words.Message = strings.ReplaceAll(words.Message, long, short)
 	}
-	words.Message = strings.Replace(words.Message, fieldAt, "at", 1)
 	return &words
 }
 

@@ -69,6 +69,10 @@ func TestRestoresThatCannotBe(t *testing.T) {
 	}
 	_, err = b.fleet.RestoreInPlace(t.Context(), c.ID, fleet.RestoreRequest{At: new(now.Add(-time.Minute)), Keep: &second})
 	wantError(t, err, fleet.Invalid, "keep_seconds", "keep_seconds must be between 1 minute and 10 years from now; got 1s")
+	_, err = b.fleet.RestoreInPlace(t.Context(), c.ID, fleet.RestoreRequest{Before: "0/250"})
+	wantError(t, err, fleet.NotFound, "before_transaction", `before_transaction must be a transaction in the history of "prod"; there is no 0/250`)
+	_, err = b.fleet.RestoreInPlace(t.Context(), c.ID, fleet.RestoreRequest{Before: "0/200", After: "0/200"})
+	wantError(t, err, fleet.Invalid, "after_transaction", "after_transaction must be the only one of at, before_transaction and after_transaction")
 	_, err = b.fleet.Reset(t.Context(), c.ID, fleet.RestoreRequest{})
 	wantError(t, err, fleet.Invalid, "", `the cluster "prod" must be a fork to be reset to its source`)
 	if after := b.rows(t); after != before {
