@@ -38,6 +38,7 @@ func start(t *testing.T, opts harness.Options) *harness.Tine {
 	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
+		_ = os.RemoveAll(filler(tine) + ".d")
 		_ = os.Remove(filler(tine)) // or Tine could not even be started to clean up
 		if err := tine.Destroy(ctx); err != nil {
 			t.Error(err)
@@ -203,9 +204,60 @@ func refusesClusters(t *testing.T, tine *harness.Tine, r *godo.DatabaseCreateReq
 // grow gives back what leave has taken.
 func grow(t *testing.T, tine *harness.Tine) {
 	t.Helper()
-	must(t, os.Remove(filler(tine)))
+	must(t, errors.Join(os.RemoveAll(filler(tine)), os.RemoveAll(filler(tine)+".d")))
 	dir, err := os.Open(tine.PoolDir())
 	must(t, err)
 	defer func() { _ = dir.Close() }()
 	must(t, unix.Syncfs(int(dir.Fd())))
+}
+
+// exhaust fills the pool up completely.
+func exhaust(t *testing.T, tine *harness.Tine) {
+	t.Helper()
+	f, err := os.OpenFile(filler(tine), os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	must(t, err)
+	size := info.Size()
+	for step := int64(256 << 20); step >= 4<<10; {
+		err := unix.Fallocate(int(f.Fd()), 0, size, step)
+		switch {
+		case err == nil:
+			size += step
+		case errors.Is(err, unix.ENOSPC):
+			step /= 2
+		default:
+			t.Fatal(err)
+		}
+	}
+}
+
+// exhaustMetadata fills up what btrfs needs for itself, in which small files are kept, as far as that can be done from outside: when the last of it is taken, btrfs
+// turns read-only for good.
+func exhaustMetadata(t *testing.T, tine *harness.Tine) {
+	t.Helper()
+	leave(t, tine, 15) // what is left is not given out yet, and can become metadata
+	pool, err := storage.OpenPool(t.Context(), storage.PoolConfig{Path: tine.PoolDir()})
+	must(t, err)
+	dir := filler(tine) + ".d"
+	must(t, os.MkdirAll(dir, 0o700))
+	content := make([]byte, 2000)
+	const batch, most, enough = 500, 1_000_000, 0.09
+	for i := 0; i < most; i += batch {
+		s, err := pool.Space()
+		must(t, err)
+		if s.FreeShare() < enough {
+			return
+		}
+		for j := range batch {
+			err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i+j)), content, 0o600)
+			if errors.Is(err, unix.ENOSPC) {
+				return // what is reserved for others is in no statistics
+			}
+			must(t, err)
+		}
+		must(t, pool.Sync(t.Context()))
+	}
+	t.Fatal("a million files fit in")
 }

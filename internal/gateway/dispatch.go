@@ -36,6 +36,12 @@ func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, err
 
 // perform runs a command that is listed among the operations that run.
 func (c *conn) perform(ctx context.Context, cmd command, r *request) (bsoncore.Document, error) {
+	if err := c.cluster.mayGrow(r); err != nil {
+		if !r.hasTxn || r.inTxn {
+			return nil, err
+		}
+		r.blocked = err // unless it is a repetition of what has been done
+	}
 	switch {
 	case r.inTxn:
 		return c.inTransaction(ctx, cmd, r)

@@ -35,6 +35,8 @@ func (c *conn) once(ctx context.Context, cmd command, r *request) (bsoncore.Docu
 		return nil, mongoerr.New(mongoerr.InvalidOptions, "Transaction number cannot be negative")
 	case r.txnNumber < s.number:
 		return nil, errTooOld(r.txnNumber, s.number)
+	case r.txnNumber > s.number && r.blocked != nil:
+		return nil, r.blocked
 	case r.txnNumber > s.number:
 		r.newNumber = s.number > 0 // else another gateway, of which this one is the successor, may have seen it
 		c.cluster.succeed(ctx, s, r.txnNumber)

@@ -49,6 +49,7 @@ type request struct {
 	txn         *transaction // nil outside of transactions
 	writes      bool         // its statements need the rights to write
 	numbered    bool         // a write that must leave a record
+	blocked     error        // a numbered write that must not be done now, if it has not been
 	newNumber   bool         // its session's number is known to have had no write yet
 	writeErrors bool         // the reply says that a part of the writes has failed
 }

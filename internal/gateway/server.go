@@ -216,6 +216,16 @@ func (s *Server) Update(id string, settings Settings) {
 	}
 }
 
+// SetGrowth puts one of a cluster's settings in force at once. A cluster that is not open is left alone.
+func (s *Server) SetGrowth(id string, g Growth) {
+	s.mu.Lock()
+	c := s.clusters[id]
+	s.mu.Unlock()
+	if c != nil {
+		c.setGrowth(g)
+	}
+}
+
 // Shutdown stops serving all clusters. Commands that run may end until ctx does; then they are cancelled.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.mu.Lock()

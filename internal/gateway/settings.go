@@ -30,6 +30,8 @@ type Settings struct {
 	// Verbosity is what is logged of commands beyond slow ones: from 1 on those that fail, from 2 on those that change something,
 	// from 3 on all.
 	Verbosity int
+	// Growth says whether commands may make the cluster's data grow.
+	Growth Growth
 	// Topology is what hello presents. The zero value is one node, a primary, reached at this listener.
 	Topology Topology
 }

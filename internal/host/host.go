@@ -67,6 +67,8 @@ type Host struct {
 		sync.Mutex
 		operations map[string]*sync.Mutex   // one operation a cluster at a time
 		running    map[string]*running      // by cluster ID
+		over       map[string]bool          // clusters whose data have reached their storage
+		full       bool                     // the pool is full: no data may grow
 		uses       map[string]*sync.RWMutex // by cluster ID: who is in the cluster's data, and who gives them away
 	}
 }
@@ -96,6 +98,7 @@ func New(cfg Config) (*Host, error) {
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
+	h.mu.over = make(map[string]bool)
 	h.mu.uses = make(map[string]*sync.RWMutex)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, createWorker{host: h})
@@ -129,6 +132,7 @@ func (h *Host) Start(ctx context.Context) error {
 		return fmt.Errorf("start host %s: start jobs: %w", h.cfg.Name, err)
 	}
 	h.background.Go(func() { h.guardSpace(h.ctx) })
+	h.background.Go(func() { h.watchStorage(h.ctx) })
 	return nil
 }
 

@@ -125,7 +125,11 @@ func (h *Host) make(ctx context.Context, id string, attempt int) error {
 	}
 	m := &making{Host: h, cluster: c, node: h.node(c)}
 	defer m.disconnect(ctx)
-	if err := h.runSteps(ctx, operation, m.steps()); err != nil {
+	err = h.checkRoom()
+	if err == nil {
+		err = h.runSteps(ctx, operation, m.steps())
+	}
+	if err != nil {
 		return m.giveUp(ctx, err, attempt)
 	}
 	return nil

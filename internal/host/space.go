@@ -38,6 +38,13 @@ const (
 // limits are the shares of the pool below which each level begins.
 type limits struct{ tight, short, critical float64 }
 
+func (c SpaceConfig) interval() time.Duration {
+	if c.Interval == 0 {
+		return spaceInterval
+	}
+	return c.Interval
+}
+
 // Validate refuses limits that contradict each other.
 func (c SpaceConfig) Validate() error {
 	l := c.limits(gib)
@@ -81,22 +88,28 @@ func (l limits) level(before store.SpaceLevel, free float64) store.SpaceLevel {
 	return store.SpaceAmple
 }
 
+// full says whether data may not grow any more: a node that is told so goes on, and one that finds no space for its log stops.
+func (l limits) full(before bool, free float64) bool {
+	limit := l.critical / 2
+	if before {
+		limit *= recovered
+	}
+	return free < limit
+}
+
 // guard looks after the pool's space. It is used by one goroutine.
 type guard struct {
 	*Host
 	level     store.SpaceLevel
 	recorded  time.Time
 	exhausted bool // there was nothing more to delete
+	full      bool // no data may grow
 }
 
 // guardSpace looks at the pool again and again, until ctx ends.
 func (h *Host) guardSpace(ctx context.Context) {
 	g := &guard{Host: h, level: store.SpaceAmple}
-	interval := h.cfg.Space.Interval
-	if interval == 0 {
-		interval = spaceInterval
-	}
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(h.cfg.Space.interval())
 	defer tick.Stop()
 	failing := false
 	for {
@@ -134,6 +147,11 @@ func (g *guard) look(ctx context.Context) error {
 		g.exhausted, g.recorded = false, time.Time{}
 	}
 	g.level = level
+	if full := l.full(g.full, s.FreeShare()); full != g.full {
+		g.full = full
+		g.log.WarnContext(ctx, "writes that add to data are refused by all clusters, or no longer", "refused", full, "free_bytes", s.Free)
+		g.setFull(full)
+	}
 	// What gives way comes first: the store may be among those who have no space.
 	err = g.act(ctx, s, deleting)
 	if time.Since(g.recorded) < spaceRecordedIn {
@@ -235,13 +253,18 @@ func (h *Host) tryLockCluster(id string) (unlock func(), ok bool) {
 	return m.Unlock, m.TryLock()
 }
 
+// checkRoom fails if a cluster should not be made: fleet promised it when there was room, and what there is now is for those that are there.
+func (h *Host) checkRoom() error {
+	s, err := h.cfg.Pool.Space()
+	if err == nil && s.FreeShare() < h.cfg.Space.limits(s.Total).critical {
+		err = fmt.Errorf("%d bytes are free: %w", s.Free, unix.ENOSPC)
+	}
+	return err
+}
+
 // outOfSpace says whether an operation failed because the pool is full. A node that could not write says so in its log alone, so the pool is asked, too.
 func (h *Host) outOfSpace(cause error) bool {
-	if errors.Is(cause, unix.ENOSPC) {
-		return true
-	}
-	s, err := h.cfg.Pool.Space()
-	return err == nil && s.FreeShare() < h.cfg.Space.limits(s.Total).critical
+	return errors.Is(cause, unix.ENOSPC) || errors.Is(h.checkRoom(), unix.ENOSPC)
 }
 
 // A pool keeps a file that holds nothing, so that there is something to give away when it is full: without any space at all, the control node could not

@@ -80,3 +80,18 @@ func TestLimitsOfSpaceMustBeInOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestDataMayNotGrowInTheLastHalfOfWhatIsCritical(t *testing.T) {
+	t.Parallel()
+	l := SpaceConfig{CriticalBelow: 4}.limits(100 * gib)
+	full := false
+	for _, step := range []struct {
+		free float64
+		want bool
+	}{{0.5, false}, {0.03, false}, {0.0199, true}, {0.024, true}, {0.025, false}, {0.02, false}, {0, true}, {1, false}} {
+		if got := l.full(full, step.free); got != step.want {
+			t.Errorf("after %v with %v free: %v, want %v", full, step.free, got, step.want)
+		}
+		full = step.want
+	}
+}

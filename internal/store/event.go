@@ -21,6 +21,8 @@ const (
 	EventMaintenance      = "cluster_maintenance_perform"
 	EventDrop             = "drop" // of a collection or a database, by a client
 	EventNodeRestart      = "node_restart"
+	EventWritesBlocked    = "writes_blocked"    // the data have reached the plan's storage
+	EventWritesAllowed    = "writes_allowed"    // they have not any more
 	EventHistoryShortened = "history_shortened" // the host's pool was nearly full
 	EventResumed          = "operation_resumed" // an interrupted job goes on after a restart of its host
 )

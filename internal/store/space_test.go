@@ -58,3 +58,23 @@ func TestExpendableRestorePointsLeaveEachClusterItsNewest(t *testing.T) {
 		t.Errorf("another host has %v", others)
 	}
 }
+
+// Both edges have their event, and are told once.
+func TestOverStorageIsToldOnce(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c := mustOnline(t, s, newCluster(1))
+	before := len(must(s.Events(t.Context(), c.ID))(t))
+	for _, step := range []struct{ over, changed bool }{{false, false}, {true, true}, {true, false}, {false, true}, {false, false}, {true, true}} {
+		if changed := must(s.SetOverStorage(t.Context(), c.ID, step.over, "words"))(t); changed != step.changed {
+			t.Errorf("over %v: changed is %v, want %v", step.over, changed, step.changed)
+		}
+	}
+	events := must(s.Events(t.Context(), c.ID))(t)[before:]
+	if len(events) != 3 || events[0].Type != store.EventWritesBlocked || events[1].Type != store.EventWritesAllowed || events[2].Message != "words" {
+		t.Errorf("events are %+v", events)
+	}
+	if changed, err := s.SetOverStorage(t.Context(), "00000000-0000-4000-8000-000000000000", true, "words"); changed || err != nil {
+		t.Errorf("of a gone cluster: %v, %v", changed, err)
+	}
+}

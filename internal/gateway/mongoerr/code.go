@@ -45,6 +45,7 @@ const (
 	Interrupted                     Code = 11601
 	InterruptedDueToReplState       Code = 11602
 	OutOfDiskSpace                  Code = 14031
+	UserWritesBlocked               Code = 371
 	MissingField                    Code = 40414
 	UnknownField                    Code = 40415
 	DuplicateField                  Code = 40413
@@ -274,6 +275,8 @@ func codeName(c Code) string {
 		return "DatabaseDifferCase"
 	case 13113:
 		return "MergeStageNoMatchingDocument"
+	case UserWritesBlocked:
+		return "UserWritesBlocked"
 	case OutOfDiskSpace:
 		return "OutOfDiskSpace"
 	default:

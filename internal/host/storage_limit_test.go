@@ -1,0 +1,48 @@
+package host
+
+import (
+	"testing"
+	"time"
+)
+
+func TestDataMayNotGrowBeyondTheirStorage(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		before, scales bool
+		used           int64
+		want           bool
+	}{
+		{false, false, 969, false},
+		{false, false, 970, true},
+		{true, false, 969, true},
+		{true, false, 950, true},
+		{true, false, 949, false},
+		{false, true, 999, false},
+		{false, true, 1000, true},
+		{true, true, 999, false},
+	} {
+		if got := over(test.before, test.used, 1000, test.scales); got != test.want {
+			t.Errorf("%+v: %v, want %v", test, got, test.want)
+		}
+	}
+}
+
+// A cluster is measured often when its data could reach its storage soon, and seldom otherwise.
+func TestDataAreMeasuredWhenTheyCouldBeNearTheirStorage(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	for _, test := range []struct {
+		used, storage int64
+		want          time.Duration
+	}{
+		{0, 1000 * gib, 10 * time.Minute},
+		{0, 15 * gib, 122 * time.Second},
+		{10 * gib, 15 * gib, 20 * time.Second},
+		{12 * gib, 15 * gib, 0},
+		{20 * gib, 15 * gib, 0},
+	} {
+		if got := lookAfter(test.used, test.storage); got != test.want {
+			t.Errorf("%d of %d: %s, want %s", test.used, test.storage, got, test.want)
+		}
+	}
+}
