@@ -78,7 +78,7 @@ func TestNoPageHasSeriousFindingsOfAxe(t *testing.T) {
 	p.logIn(adminToken(t))
 	database := "/databases/" + c.ID
 	pages := []string{
-		"/databases", "/databases?q=nothing", "/databases/new", database, database + "/users", database + "/users/doadmin", database + "/dbs/defaultdb/delete", database + "/history",
+		"/databases", "/databases?q=nothing", "/databases/new", database, database + "/users", database + "/users/doadmin", database + "/dbs/defaultdb/delete", database + "/history", database + "/transactions",
 		database + "/insights", database + "/logs", database + "/events", database + "/settings", database + "/resize", database + "/fork", database + "/destroy",
 		database + "/restore", "/billing", "/tokens", "/audit", "/nothing",
 	}

@@ -42,10 +42,10 @@ func (o *Oracle) Run(ctx context.Context, writer int, c *mongo.Collection) error
 		o.begin(writer)
 		doc := bson.D{{Key: "_id", Value: fmt.Sprintf("%d/%d", writer, i)}, {Key: "w", Value: writer}, {Key: "i", Value: i}, {Key: "padding", Value: padding}}
 		err := o.insert(ctx, c, doc)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // that is how writing ends
+		case err != nil:
 			return fmt.Errorf("writer %d: %w", writer, err)
 		}
 		o.end(writer)

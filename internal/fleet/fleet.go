@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Store   *store.Store
 	Data    Data // users and databases
-	Log     Log  // transactions
+	Log     Log  // transactions; default: there are none
 	Catalog *catalog.Catalog
 	Clock   func() time.Time // default: the system's
 	Random  io.Reader        // where ids and passwords come from; default: the system's
@@ -68,6 +68,9 @@ func New(cfg Config) *Fleet {
 	}
 	if cfg.NamePatience == 0 {
 		cfg.NamePatience = defaultNamePatience
+	}
+	if cfg.Log == nil {
+		cfg.Log = noLog{}
 	}
 	if cfg.Logs == nil {
 		cfg.Logs = func(context.Context, store.Cluster, int) ([]LogLine, error) { return nil, nil }

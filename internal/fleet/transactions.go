@@ -9,6 +9,22 @@ import (
 	"tine/internal/wal"
 )
 
+// Transaction is one in a cluster's history. Its Start is its id.
+type Transaction = wal.Commit
+
+// noLog is a Log without transactions.
+type noLog struct{}
+
+// Transactions implements Log.
+func (noLog) Transactions(context.Context, store.Cluster, time.Time, int, bool) ([]Transaction, error) {
+	return nil, nil
+}
+
+// Transaction implements Log.
+func (noLog) Transaction(context.Context, store.Cluster, wal.LSN) (Transaction, bool, error) {
+	return Transaction{}, false, nil
+}
+
 // Log is what clusters have in their write-ahead logs.
 type Log interface {
 	// Transactions returns up to count transactions before and up to count after a moment, oldest first; with marked set only

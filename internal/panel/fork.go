@@ -14,8 +14,9 @@ import (
 
 // What the input "state" can be.
 const (
-	stateLatest = "latest"
-	statePoint  = "point"
+	stateLatest      = "latest"
+	statePoint       = "point"
+	stateTransaction = "transaction"
 )
 
 type forkView struct {
@@ -58,8 +59,21 @@ func (p *panel) askFork(v visit) (answer, error) {
 		f.values.Set("state", statePoint)
 		f.values.Set("at", at)
 	}
+	for _, side := range []string{sideBefore, sideAfter} {
+		if id := query.Get(side); id != "" {
+			f.values.Set("state", stateTransaction)
+			f.values.Set("transaction", id)
+			f.values.Set("side", side)
+		}
+	}
 	return p.forkPage(v, f, source)
 }
+
+// What the input "side" can be.
+const (
+	sideBefore = "before"
+	sideAfter  = "after"
+)
 
 // previewFork shows the form again as it would be answered, and makes nothing: all of the page, or the part that a script asks for.
 func (p *panel) previewFork(v visit) (answer, error) {
@@ -148,7 +162,7 @@ func (p *panel) foresee(v visit, view *forkView) error {
 
 // estimate asks how long the fork will take. That it cannot be told is no failure.
 func (p *panel) estimate(v visit, view *forkView, request fleet.CreateRequest) error {
-	if !view.Source.IsServed() || request.Source == nil {
+	if !view.Source.IsServed() || request.Source == nil || view.IsTransaction() {
 		return nil
 	}
 	var at time.Time
@@ -198,8 +212,18 @@ func forkRequest(f form, source store.Cluster) (fleet.CreateRequest, form) {
 			return fleet.CreateRequest{}, read
 		}
 		from.At = &at
+	case stateTransaction:
+		id := strings.TrimSpace(f.Value("transaction"))
+		if id == "" {
+			return fleet.CreateRequest{}, f.wrong("transaction", "The transaction is missing.")
+		}
+		if f.Value("side") == sideAfter {
+			from.After = id
+		} else {
+			from.Before = id
+		}
 	default:
-		return fleet.CreateRequest{}, f.wrong("state", "Choose a state: the latest transaction, or a point in time.")
+		return fleet.CreateRequest{}, f.wrong("state", "Choose a state: the latest transaction, a point in time, or a transaction.")
 	}
 	storage, f := f.storage()
 	if f.Problem != "" {
@@ -237,6 +261,12 @@ func (p *panel) freeName(v visit, source string) (string, error) {
 
 // IsPoint says whether a point in time is chosen.
 func (v forkView) IsPoint() bool { return v.Form.Value("state") == statePoint }
+
+// IsTransaction says whether a transaction is chosen.
+func (v forkView) IsTransaction() bool { return v.Form.Value("state") == stateTransaction }
+
+// IsAfter says whether the fork is to have that transaction.
+func (v forkView) IsAfter() bool { return v.Form.Value("side") == sideAfter }
 
 // HasHistory says whether there is any point in time to choose.
 func (v forkView) HasHistory() bool { return !v.Window.Empty() }

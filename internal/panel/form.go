@@ -62,6 +62,10 @@ func inputOf(field string) string {
 	switch field {
 	case "backup_restore.backup_created_at":
 		return "at"
+	case "backup_restore.before_transaction", "backup_restore.after_transaction":
+		return "transaction"
+	case "around":
+		return "at"
 	case "storage_size_mib":
 		return "storage"
 	case "num_nodes":
@@ -112,8 +116,9 @@ func labelOf(field string) (string, bool) {
 	label, ok := map[string]string{
 		"name": "The name", "size": "The plan", "region": "The region", "version": "The version", "storage_size_mib": "Storage",
 		"num_nodes": "The number of nodes", "tags": "Tags", "backup_restore.database_name": "The source",
-		"backup_restore.backup_created_at": "The point in time",
-		"rules":                            "The trusted sources", "rule.value": "The trusted source", "rule.description": "The description",
+		"backup_restore.backup_created_at":  "The point in time",
+		"backup_restore.before_transaction": "The transaction", "backup_restore.after_transaction": "The transaction", "around": "The point in time",
+		"rules": "The trusted sources", "rule.value": "The trusted source", "rule.description": "The description",
 		"at": "The point in time", "day": "The day", "hour": "The hour", "storage.threshold_percent": "The threshold", "storage.increment_gib": "The step",
 		"config.default_read_concern": "The read concern", "config.default_write_concern": "The write concern",
 		"config.transaction_lifetime_limit_seconds": "The lifetime of transactions", "config.slow_op_threshold_ms": "The threshold",

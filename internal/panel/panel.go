@@ -107,6 +107,7 @@ func (p *panel) databaseRoutes() map[string]route {
 		"GET " + database + "/progress":      {scope: store.ScopeDatabaseRead, serve: p.showProgress},
 		"GET " + database + "/ca":            {scope: store.ScopeDatabaseRead, serve: p.downloadCA},
 		"GET " + database + "/history":       {scope: store.ScopeDatabaseRead, serve: p.showHistory},
+		"GET " + database + "/transactions":  {scope: store.ScopeDatabaseRead, serve: p.showTransactions},
 		"GET " + database + "/insights":      {scope: store.ScopeDatabaseRead, serve: p.showInsights},
 		"GET " + database + "/logs":          {scope: store.ScopeDatabaseRead, serve: p.showLogs},
 		"GET " + database + "/events":        {scope: store.ScopeDatabaseRead, serve: p.showEvents},
