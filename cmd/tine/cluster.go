@@ -36,7 +36,8 @@ type cluster struct {
 	ExpiresAt  *time.Time  `json:"expires_at"`
 	TTLPaused  bool        `json:"ttl_paused"`
 
-	raw json.RawMessage
+	raw  json.RawMessage
+	used storageInUse // if it was asked for
 }
 
 type forkedFrom struct {

@@ -23,6 +23,12 @@ func newClusterGetCommand(o *clientOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o.output != formatJSON {
+				c.used, err = api.storageOf(cmd.Context(), c.ID)
+			}
+			if err != nil {
+				return err
+			}
 			return o.printCluster(cmd.OutOrStdout(), c)
 		},
 	}
@@ -38,6 +44,9 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"status", c.Status},
 		{"failure", c.Failure},
 		{"plan", c.SizeSlug + ", " + mebibytes(c.StorageSizeMib)},
+		{"writes", c.used.writes()},
+		{"disk", c.used.disk()},
+		{"history", c.used.history()},
 		{"version", c.VersionSlug},
 		{"region", c.RegionSlug},
 		{"nodes", strconv.Itoa(c.NumNodes)},

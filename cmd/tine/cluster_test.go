@@ -37,6 +37,18 @@ func TestClusterIsFoundByNameAndByID(t *testing.T) {
 	}
 }
 
+func TestClusterShowsWhatItOccupies(t *testing.T) {
+	t.Parallel()
+	got := tine(t, newAPI(t).URL, "cluster", "get", "shop")
+	for _, want := range []string{
+		"blocked: the data have reached", "123.5 MB its own, 1.0 MB shared with others", "2.5 MB in restore points, 33.6 MB of write-ahead log",
+	} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("%q is not in\n%s%s", want, got.stdout, got.stderr)
+		}
+	}
+}
+
 func TestForkSendsTheMomentToTheMicrosecond(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

@@ -70,6 +70,10 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 			answer(w, http.StatusNotFound, `{"id":"not_found","message":"there is no such cluster"}`)
 		}
 	})
+	mux.HandleFunc("GET /v2/databases/"+shopID+"/storage", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"storage":{"writes_blocked":true,"exclusive_bytes":123456789,"shared_bytes":1000000,`+
+			`"history":{"restore_points_bytes":2500000,"wal_bytes":33554432},"measured_at":"2026-08-01T12:00:00Z"}}`)
+	})
 	mux.HandleFunc("GET /v2/databases/"+shopID+"/history", func(w http.ResponseWriter, r *http.Request) {
 		estimate := ""
 		if at := r.URL.Query().Get("at"); at != "" {

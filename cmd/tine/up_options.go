@@ -52,6 +52,8 @@ type poolOptions struct {
 	ShortBelow    int           `yaml:"short_below"`    // history is shortened
 	CriticalBelow int           `yaml:"critical_below"` // whatever can give way does
 	SpaceInterval time.Duration `yaml:"space_interval"` // between looks at the pool; 0 chooses
+
+	AccountInterval time.Duration `yaml:"account_interval"` // between measurements of what each cluster occupies; 0: an hour
 }
 
 type logSinkOptions struct {
@@ -140,7 +142,7 @@ func (o *upOptions) validate() error {
 }
 
 func (p poolOptions) space() host.SpaceConfig {
-	return host.SpaceConfig{TightBelow: p.TightBelow, ShortBelow: p.ShortBelow, CriticalBelow: p.CriticalBelow, Interval: p.SpaceInterval}
+	return host.SpaceConfig{TightBelow: p.TightBelow, ShortBelow: p.ShortBelow, CriticalBelow: p.CriticalBelow, Interval: p.SpaceInterval, AccountInterval: p.AccountInterval}
 }
 
 // ports reads "A-B".

@@ -2,9 +2,11 @@ package space
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -29,7 +31,7 @@ func TestClusterOverItsStorageTurnsReadOnly(t *testing.T) {
 	t.Parallel()
 	catalog := filepath.Join(t.TempDir(), "catalog.yaml")
 	must(t, os.WriteFile(catalog, []byte(smallPlan), 0o600))
-	tine := start(t, harness.Options{Config: "catalog: " + catalog + "\n"})
+	tine := start(t, harness.Options{Config: "catalog: " + catalog + "\n", Pool: map[string]string{"account_interval": "500ms"}})
 	s := newSource(t, tine, "small")
 	other := s.client.Database("shop").Collection("other")
 	_, err := other.InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}})
@@ -43,6 +45,17 @@ func TestClusterOverItsStorageTurnsReadOnly(t *testing.T) {
 	if event(t, tine, s.cluster.ID, "writes_blocked") == "" {
 		t.Error("there is no event of the block")
 	}
+	// The data are the cluster's own until it is forked.
+	eventually(t, "the cluster's own space has been measured", func() bool {
+		used := storageOf(t, tine, s.cluster.ID)
+		return used.Blocked && used.Exclusive > 100<<20 && used.Shared < 100<<20 && used.History.WAL > 0
+	})
+	fork, err := tine.Make(t.Context(), harness.ForkRequest("small", "fork", time.Time{}))
+	must(t, err)
+	eventually(t, "the fork's space has been measured", func() bool {
+		used, source := storageOf(t, tine, fork.ID), storageOf(t, tine, s.cluster.ID)
+		return used.Shared > 100<<20 && used.Exclusive < 100<<20 && source.Shared > 100<<20
+	})
 	s.check()
 	_, err = s.coll.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: s.acknowledged - 1}})
 	must(t, err)
@@ -62,6 +75,26 @@ func TestClusterOverItsStorageTurnsReadOnly(t *testing.T) {
 		return err == nil || !isBlocked(t, err)
 	})
 	s.check()
+}
+
+// used is what the API says of what a cluster occupies.
+type used struct {
+	Blocked   bool  `json:"writes_blocked"`
+	Exclusive int64 `json:"exclusive_bytes"`
+	Shared    int64 `json:"shared_bytes"`
+	History   struct {
+		WAL int64 `json:"wal_bytes"`
+	} `json:"history"`
+}
+
+func storageOf(t *testing.T, tine *harness.Tine, id string) used {
+	t.Helper()
+	r, err := tine.API.NewRequest(t.Context(), http.MethodGet, "/v2/databases/"+id+"/storage", nil)
+	must(t, err)
+	var answer struct{ Storage used }
+	_, err = tine.API.Do(t.Context(), r, &answer)
+	must(t, err)
+	return answer.Storage
 }
 
 // isBlocked says whether a write was refused because of the storage. Any other error is wrong.

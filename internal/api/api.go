@@ -123,6 +123,7 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 			http.MethodPut: {store.ScopeDatabaseUpdate, s.putFirewall},
 		},
 		database + "/history":              {http.MethodGet: {store.ScopeDatabaseRead, s.getHistory}},
+		database + "/storage":              {http.MethodGet: {store.ScopeDatabaseRead, s.getStorage}},
 		database + "/history/transactions": {http.MethodGet: {store.ScopeDatabaseRead, s.listTransactions}},
 		database + "/logsink": {
 			http.MethodGet:  {store.ScopeDatabaseRead, s.listSinks},

@@ -9,6 +9,14 @@ import (
 	"tine/internal/store"
 )
 
+// Space returns what a cluster occupies on its host's disk, as it was measured last, within the last hour or so.
+func (f *Fleet) Space(ctx context.Context, id string) (store.ClusterSpace, error) {
+	if _, err := f.Get(ctx, id); err != nil {
+		return store.ClusterSpace{}, err
+	}
+	return f.cfg.Store.ClusterSpace(ctx, id)
+}
+
 // checkSpace refuses another cluster on a host whose pool is nearly full. Whether it is, its host says, which also sees to it that the answer does not change from
 // one moment to the next. A host that has not looked yet has a pool that it has just opened.
 func (f *Fleet) checkSpace(ctx context.Context, host string) error {

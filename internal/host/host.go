@@ -133,6 +133,7 @@ func (h *Host) Start(ctx context.Context) error {
 	}
 	h.background.Go(func() { h.guardSpace(h.ctx) })
 	h.background.Go(func() { h.watchStorage(h.ctx) })
+	h.background.Go(func() { h.keepAccounts(h.ctx) })
 	return nil
 }
 

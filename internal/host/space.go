@@ -21,6 +21,8 @@ type SpaceConfig struct {
 	ShortBelow    int           // history is shortened; default 8, at most 50 GiB
 	CriticalBelow int           // faster, and what else can give way does; default 3, at most 20 GiB
 	Interval      time.Duration // between looks; default 5 s
+	// AccountInterval is between measurements of what clusters occupy; default an hour.
+	AccountInterval time.Duration
 }
 
 const (

@@ -62,7 +62,7 @@ func testContract(t *testing.T, open func(t *testing.T) driver) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

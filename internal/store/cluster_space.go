@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -35,4 +36,49 @@ func (s *Store) SetOverStorage(ctx context.Context, id string, over bool, messag
 		return false, fmt.Errorf("record storage of cluster %s: %w", id, err)
 	}
 	return changed, nil
+}
+
+// ClusterSpace is what a cluster occupied on its host's disk when that was measured last, in bytes of data.
+type ClusterSpace struct {
+	ClusterID      string
+	ExclusiveBytes int64     // what would be free without the cluster, but for the log
+	SharedBytes    int64     // what other clusters refer to as well
+	PointsBytes    int64     // of both: what only its restore points refer to, not its data
+	WALBytes       int64     // of the history's write-ahead log
+	MeasuredAt     time.Time // the zero value: never yet
+	OverStorage    bool      // the data have reached the plan's storage, and may not grow
+}
+
+// SetClusterSpace records what clusters occupy; those that are gone are left out.
+func (s *Store) SetClusterSpace(ctx context.Context, list []ClusterSpace) error {
+	var batch pgx.Batch
+	for _, c := range list {
+		batch.Queue(`INSERT INTO tine.cluster_space (cluster_id, exclusive_bytes, shared_bytes, points_bytes, wal_bytes, measured_at)
+			SELECT id, $2, $3, $4, $5, $6 FROM tine.clusters WHERE id = $1 FOR KEY SHARE
+			ON CONFLICT (cluster_id) DO UPDATE SET exclusive_bytes = $2, shared_bytes = $3, points_bytes = $4, wal_bytes = $5, measured_at = $6`,
+			c.ClusterID, c.ExclusiveBytes, c.SharedBytes, c.PointsBytes, c.WALBytes, micros(c.MeasuredAt))
+	}
+	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("record space of %d clusters: %w", len(list), err)
+	}
+	return nil
+}
+
+// ClusterSpace returns what a cluster occupies; all zero if it was never measured.
+func (s *Store) ClusterSpace(ctx context.Context, id string) (ClusterSpace, error) {
+	c := ClusterSpace{ClusterID: id}
+	if !isUUID(id) {
+		return c, nil
+	}
+	var at *time.Time
+	row := s.pool.QueryRow(ctx, `SELECT exclusive_bytes, shared_bytes, points_bytes, wal_bytes, measured_at, over_storage
+		FROM tine.cluster_space WHERE cluster_id = $1`, id)
+	err := row.Scan(&c.ExclusiveBytes, &c.SharedBytes, &c.PointsBytes, &c.WALBytes, &at, &c.OverStorage)
+	if err != nil && !isNoRows(err) {
+		return c, fmt.Errorf("read space of cluster %s: %w", id, err)
+	}
+	if at != nil {
+		c.MeasuredAt = at.UTC()
+	}
+	return c, nil
 }
