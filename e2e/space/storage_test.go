@@ -42,9 +42,7 @@ func TestClusterOverItsStorageTurnsReadOnly(t *testing.T) {
 		eventually(t, "writes are refused", func() bool { return isBlocked(t, s.write(t.Context())) })
 	}
 	fill()
-	if event(t, tine, s.cluster.ID, "writes_blocked") == "" {
-		t.Error("there is no event of the block")
-	}
+	eventually(t, "there is an event of the block", func() bool { return event(t, tine, s.cluster.ID, "writes_blocked") != "" })
 	// The data are the cluster's own until it is forked.
 	eventually(t, "the cluster's own space has been measured", func() bool {
 		used := storageOf(t, tine, s.cluster.ID)
