@@ -84,7 +84,7 @@ func layers() map[string][]string {
 		"engine":    {"sandbox", "storage", "wal"},
 		"gateway":   {"engine"},
 		"history":   {"engine", "storage", "store", "wal"},
-		"host":      {"catalog", "engine", "gateway", "history", "insights", "sandbox", "storage", "store", "wal"},
+		"host":      {"catalog", "databases", "engine", "gateway", "history", "insights", "sandbox", "storage", "store", "wal"},
 		"fleet":     {"catalog", "databases", "secrets", "store", "wal"},
 		"databases": {},
 		"secrets":   {},

@@ -25,7 +25,8 @@ func newClusterCommand() *cobra.Command {
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
 		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o),
 		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o), newClusterTTLCommand(o),
-		newClusterResizeCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o))
+		newClusterResizeCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o),
+		newClusterSuspendCommand(o))
 }
 
 // cluster is what the API says of a cluster. It is printed as JSON exactly as it came, with the fields that godo does not know.
@@ -35,6 +36,9 @@ type cluster struct {
 	ForkedFrom *forkedFrom `json:"forked_from"`
 	ExpiresAt  *time.Time  `json:"expires_at"`
 	TTLPaused  bool        `json:"ttl_paused"`
+
+	SuspendAfterMinutes int64 `json:"suspend_after_minutes"`
+	Suspended           bool  `json:"suspended"`
 
 	raw  json.RawMessage
 	used storageInUse // if it was asked for

@@ -21,14 +21,16 @@ type shape struct {
 	nodes                 int
 	tags                  []string
 	expires               string
+	suspendAfter          string
 	wait                  waitOptions
 }
 
 // createRequest is godo's with what is Tine's own.
 type createRequest struct {
 	*godo.DatabaseCreateRequest
-	ExpiresInSeconds int64 `json:"expires_in_seconds,omitempty"`
-	FreshPasswords   bool  `json:"fresh_passwords,omitempty"`
+	ExpiresInSeconds    int64  `json:"expires_in_seconds,omitempty"`
+	FreshPasswords      bool   `json:"fresh_passwords,omitempty"`
+	SuspendAfterMinutes *int64 `json:"suspend_after_minutes,omitempty"`
 }
 
 func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {
@@ -39,6 +41,7 @@ func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {
 	f.IntVar(&s.nodes, "nodes", 0, "`number` of nodes; "+unless)
 	f.StringSliceVar(&s.tags, "tag", nil, "`tag` of the cluster; may be repeated")
 	f.StringVar(&s.expires, "expires-in", "", "how `long` the cluster lives, like 12h or 30d, until it is destroyed by itself (default: for ever)")
+	f.StringVar(&s.suspendAfter, "suspend-after", "", "`time` without work after which the node is suspended, like 10m, or never; default: as the source, or its plan's")
 	s.wait.addFlags(cmd, "wait until the cluster is online")
 	_ = cmd.RegisterFlagCompletionFunc("size", completeOption(o, func(e engineOptions) []string { return e.sizes() }))
 	_ = cmd.RegisterFlagCompletionFunc("region", completeOption(o, func(e engineOptions) []string { return e.Regions }))
@@ -55,6 +58,11 @@ func (s *shape) request(name string) (*createRequest, error) {
 	}}
 	if s.expires != "" {
 		if r.ExpiresInSeconds, err = parseLife("--expires-in", s.expires); err != nil {
+			return nil, err
+		}
+	}
+	if s.suspendAfter != "" {
+		if r.SuspendAfterMinutes, err = parseSuspendAfter(s.suspendAfter); err != nil {
 			return nil, err
 		}
 	}

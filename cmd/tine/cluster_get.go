@@ -52,6 +52,7 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"nodes", strconv.Itoa(c.NumNodes)},
 		{"tags", strings.Join(c.Tags, ", ")},
 		{"forked from", c.origin()},
+		{"suspended", c.suspension()},
 		{"created", moment(c.CreatedAt)},
 		{"expires", c.expiry()},
 		{"ttl", c.ttl()},

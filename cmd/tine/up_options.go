@@ -39,6 +39,7 @@ type upOptions struct {
 	LogSink       logSinkOptions `yaml:"logsink"`
 	Insights      insightOptions `yaml:"insights"`
 	ExpirySettle  time.Duration  `yaml:"expiry_settle"` // how long the clock is watched before a cluster is destroyed because of it; 0 means 10 minutes
+	Suspend       suspendOptions `yaml:"suspend"`
 }
 
 type poolOptions struct {
@@ -62,6 +63,10 @@ type logSinkOptions struct {
 
 type insightOptions struct {
 	Interval time.Duration `yaml:"interval"` // between samples of what clusters do; 0: a minute
+}
+
+type suspendOptions struct {
+	After *time.Duration `yaml:"after"` // without work, after which clusters are suspended that do not say so themselves; 0: never; nil: what their plans say
 }
 
 type historyOptions struct {

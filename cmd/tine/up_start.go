@@ -280,7 +280,8 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		Dropped: func(clusterID string, before time.Time, namespace string) {
 			u.host.Dropped(clusterID, before, namespace)
 		},
-		Log: u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
+		Wake: func(clusterID string) error { return u.host.Wake(clusterID) },
+		Log:  u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
 	})
 	u.host, err = host.New(host.Config{
 		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
@@ -319,7 +320,8 @@ func (u *up) startAPI(ctx context.Context) error {
 	f := fleet.New(fleet.Config{
 		Store: u.store, Data: u.host, Log: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
-		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
+		SuspendAfter: u.opts.Suspend.After,
+		TLS:          u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
 	})
 	u.fleet = f
 	if err := f.StartMeters(ctx); err != nil {

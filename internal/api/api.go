@@ -105,6 +105,7 @@ func (s *server) databaseRoutes() map[string]map[string]endpoint {
 		database + "/resize":         {http.MethodPut: {store.ScopeDatabaseUpdate, s.resizeDatabase}},
 		database + "/migrate":        {http.MethodPut: {store.ScopeDatabaseUpdate, s.migrateDatabase}},
 		database + "/upgrade":        {http.MethodPut: {store.ScopeDatabaseUpdate, s.upgradeDatabase}},
+		database + "/suspension":     {http.MethodPut: {store.ScopeDatabaseUpdate, s.suspendDatabase}},
 		database + "/install_update": {http.MethodPut: {store.ScopeDatabaseUpdate, s.installUpdate}},
 		database + "/maintenance":    {http.MethodPut: {store.ScopeDatabaseUpdate, s.putMaintenance}},
 		database + "/autoscale": {

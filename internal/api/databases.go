@@ -30,8 +30,9 @@ type createBody struct {
 	Autoscale struct {
 		Storage *storageAutoscale `json:"storage"`
 	} `json:"autoscale"`
-	StorageAutoscale *storageAutoscale `json:"storage_autoscale"`
-	DOSettings       struct {
+	StorageAutoscale    *storageAutoscale `json:"storage_autoscale"`
+	SuspendAfterMinutes *int64            `json:"suspend_after_minutes"` // ours
+	DOSettings          struct {
 		ServiceCNAMEs []string `json:"service_cnames"`
 	} `json:"do_settings"`
 	ExpiresInSeconds *int64 `json:"expires_in_seconds"` // ours
@@ -66,6 +67,7 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		Rules:        sourceRules(b.Rules),
 		ServiceNames: b.DOSettings.ServiceCNAMEs,
 		Autoscale:    b.Autoscale.Storage.autoscale(),
+		SuspendAfter: minutes(b.SuspendAfterMinutes),
 	}
 	request.FreshPasswords = b.FreshPasswords
 	if b.ExpiresInSeconds != nil {

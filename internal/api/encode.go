@@ -11,36 +11,39 @@ import (
 // database is a cluster as DigitalOcean's clients read it. A field without omitempty is always there: some clients
 // crash where one is missing or null.
 type database struct {
-	ID                string            `json:"id"`
-	Name              string            `json:"name"`
-	Engine            string            `json:"engine"`
-	Version           string            `json:"version"`
-	SemanticVersion   string            `json:"semantic_version"`
-	NumNodes          int               `json:"num_nodes"`
-	Size              string            `json:"size"`
-	Region            string            `json:"region"`
-	Status            string            `json:"status"`
-	Failure           string            `json:"failure,omitempty"`     // ours: why the status is failed
-	ForkedFrom        *forkedFrom       `json:"forked_from,omitempty"` // ours
-	ExpiresAt         *string           `json:"expires_at,omitempty"`  // ours
-	TTLPaused         bool              `json:"ttl_paused,omitempty"`  // ours
-	CreatedAt         string            `json:"created_at"`
-	PrivateNetwork    string            `json:"private_network_uuid"`
-	Tags              []string          `json:"tags"`
-	DBNames           []string          `json:"db_names"`
-	Connection        connection        `json:"connection"`
-	PrivateConnection connection        `json:"private_connection"`
-	Users             []user            `json:"users"`
-	Maintenance       maintenanceWindow `json:"maintenance_window"`
-	ProjectID         string            `json:"project_id"`
-	Rules             []knownRule       `json:"rules"`
-	EndOfLife         string            `json:"version_end_of_life,omitempty"`
-	EndOfAvailability string            `json:"version_end_of_availability,omitempty"`
-	StorageSizeMiB    int64             `json:"storage_size_mib"`
-	MetricsEndpoints  []struct{}        `json:"metrics_endpoints"` // empty for MongoDB, as DigitalOcean's
-	Autoscale         autoscale         `json:"autoscale"`         // as the specification has it
-	StorageAutoscale  storageAutoscale  `json:"storage_autoscale"` // as godo reads it
-	DOSettings        doSettings        `json:"do_settings"`
+	ID                  string            `json:"id"`
+	Name                string            `json:"name"`
+	Engine              string            `json:"engine"`
+	Version             string            `json:"version"`
+	SemanticVersion     string            `json:"semantic_version"`
+	NumNodes            int               `json:"num_nodes"`
+	Size                string            `json:"size"`
+	Region              string            `json:"region"`
+	Status              string            `json:"status"`
+	Failure             string            `json:"failure,omitempty"`     // ours: why the status is failed
+	ForkedFrom          *forkedFrom       `json:"forked_from,omitempty"` // ours
+	ExpiresAt           *string           `json:"expires_at,omitempty"`  // ours
+	TTLPaused           bool              `json:"ttl_paused,omitempty"`  // ours
+	CreatedAt           string            `json:"created_at"`
+	PrivateNetwork      string            `json:"private_network_uuid"`
+	Tags                []string          `json:"tags"`
+	DBNames             []string          `json:"db_names"`
+	Connection          connection        `json:"connection"`
+	PrivateConnection   connection        `json:"private_connection"`
+	Users               []user            `json:"users"`
+	Maintenance         maintenanceWindow `json:"maintenance_window"`
+	ProjectID           string            `json:"project_id"`
+	Rules               []knownRule       `json:"rules"`
+	EndOfLife           string            `json:"version_end_of_life,omitempty"`
+	EndOfAvailability   string            `json:"version_end_of_availability,omitempty"`
+	StorageSizeMiB      int64             `json:"storage_size_mib"`
+	MetricsEndpoints    []struct{}        `json:"metrics_endpoints"` // empty for MongoDB, as DigitalOcean's
+	Autoscale           autoscale         `json:"autoscale"`         // as the specification has it
+	StorageAutoscale    storageAutoscale  `json:"storage_autoscale"` // as godo reads it
+	DOSettings          doSettings        `json:"do_settings"`
+	SuspendAfterMinutes int64             `json:"suspend_after_minutes"`  // ours; 0: never
+	Suspended           bool              `json:"suspended"`              // ours: the node is stopped until somebody needs it
+	SuspendedAt         *string           `json:"suspended_at,omitempty"` // ours
 }
 
 type forkedFrom struct {
@@ -112,6 +115,7 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 		StorageSizeMiB: c.StorageMiB, MetricsEndpoints: []struct{}{}, DOSettings: encodeDOSettings(c),
 	}
 	d.StorageAutoscale = encodeAutoscale(c)
+	encodeSuspension(&d, c)
 	d.Autoscale.Storage = d.StorageAutoscale
 	for i, u := range contents.Users {
 		d.Users[i] = encodeUser(r, u)

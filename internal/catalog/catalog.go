@@ -33,6 +33,8 @@ type Plan struct {
 	MaxStorageMiB  int64   `yaml:"max_storage_mib"`
 	MaxConnections int     `yaml:"max_connections"`
 	PriceMonthly   float64 `yaml:"price_monthly"`
+	// SuspendAfterMinutes is after how long without work a new cluster of the plan is suspended; 0: never.
+	SuspendAfterMinutes int `yaml:"suspend_after_minutes"`
 }
 
 // Region is a place for clusters.

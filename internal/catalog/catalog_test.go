@@ -19,7 +19,7 @@ func TestEmbeddedCatalogIsComplete(t *testing.T) {
 		t.Errorf("unexpected catalog: %d plans, default %s, nodes %v", len(c.Plans), c.DefaultVersion, c.NodeCounts)
 	}
 	p, ok := c.Plan("db-s-1vcpu-1gb")
-	if !ok || p.MinStorageMiB != 15360 || p.MaxStorageMiB != 61440 || p.MemoryMiB != 1024 || p.PriceMonthly != 15 {
+	if !ok || p.MinStorageMiB != 15360 || p.MaxStorageMiB != 61440 || p.MemoryMiB != 1024 || p.PriceMonthly != 15 || p.SuspendAfterMinutes != 60 {
 		t.Errorf("smallest plan is %+v", p)
 	}
 	for _, name := range []string{"6", "7", "8"} {
@@ -45,6 +45,7 @@ func TestLoadRefusesBrokenFilesInWords(t *testing.T) {
 		"plan twice":         {"slug: db-s-1vcpu-2gb", "slug: db-s-1vcpu-1gb", `plan "db-s-1vcpu-1gb"`},
 		"storage off step":   {"max_storage_mib: 61440", "max_storage_mib: 61441", "steps of 1024"},
 		"storage range":      {"min_storage_mib: 15360", "min_storage_mib: 99999", "at least as large"},
+		"suspended early":    {"suspend_after_minutes: 60", "suspend_after_minutes: -1", "suspend_after_minutes"},
 		"no memory":          {"memory_mib: 1024,", "memory_mib: 0,", "memory_mib"},
 		"end of life no day": {"2029-10-31T00:00:00Z", "soon", `"soon"`},
 	}

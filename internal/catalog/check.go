@@ -28,6 +28,9 @@ func (c *Catalog) checkPlans() error {
 		if p.MinStorageMiB <= 0 || p.MaxStorageMiB < p.MinStorageMiB {
 			return fmt.Errorf("plan %q needs min_storage_mib above zero and max_storage_mib at least as large", p.Slug)
 		}
+		if p.SuspendAfterMinutes < 0 {
+			return fmt.Errorf("plan %q has a suspend_after_minutes below zero; 0 means never", p.Slug)
+		}
 		if (p.MaxStorageMiB-p.MinStorageMiB)%c.StorageStepMiB != 0 {
 			return fmt.Errorf("plan %q cannot reach max_storage_mib %d from min_storage_mib %d in steps of %d",
 				p.Slug, p.MaxStorageMiB, p.MinStorageMiB, c.StorageStepMiB)

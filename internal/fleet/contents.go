@@ -29,8 +29,8 @@ const (
 // Contents returns what is in a cluster: what its node says, or if it has just said so, what it said. A cluster without data has what every cluster
 // has. A node that does not answer keeps nobody waiting for longer than contentsPatience, and that once in contentsAge: then the last that was known is returned.
 func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
-	if !c.IsServed() {
-		return everyCluster()
+	if !c.IsServed() || c.Suspension != nil {
+		return f.KnownContents(c)
 	}
 	e := f.contents.entry(c.ID)
 	e.asking.Lock() // whoever comes meanwhile gets the same answer
@@ -51,6 +51,9 @@ func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
 
 // KnownContents returns what was last known of a cluster's contents, and asks nobody. It is for lists.
 func (f *Fleet) KnownContents(c store.Cluster) Contents {
+	if known, ok := suspendedContents(c); ok && c.IsServed() {
+		return known
+	}
 	if known := f.contents.entry(c.ID).known.Load(); known != nil && known.node == c.Node.ID && c.IsServed() {
 		return known.Contents
 	}

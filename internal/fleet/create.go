@@ -32,6 +32,8 @@ type CreateRequest struct {
 	// FreshPasswords gives all users of a fork other passwords than they have in the source, not only doadmin. They are in the answer. Users whom the source had at the
 	// fork's moment and has no more cannot log in until they get a password.
 	FreshPasswords bool
+	// SuspendAfter is after how long without work the node is suspended, in whole minutes; 0: never. Nil: as the source, or what is usual for the plan.
+	SuspendAfter *time.Duration
 	// ReceivedAt is when the request arrived: "latest" means no earlier moment. Default: the present.
 	ReceivedAt time.Time
 }
@@ -128,6 +130,9 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 		}
 	}
 	if err := f.checkAttributes(&c); err != nil {
+		return store.Cluster{}, err
+	}
+	if err := f.chooseSuspendAfter(r, &c); err != nil {
 		return store.Cluster{}, err
 	}
 	if r.Rules != nil {

@@ -48,12 +48,8 @@ type UserSettings struct {
 
 // ClusterUsers returns the users that a cluster has, doadmin first.
 func (f *Fleet) ClusterUsers(ctx context.Context, id string) (list []User, err error) {
-	err = f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
-		all, err := users.List(ctx, conn)
-		list = describeAll(all)
-		return err
-	})
-	return list, err
+	known, err := f.read(ctx, id)
+	return known.Users, err
 }
 
 // describeAll describes users, doadmin first.
@@ -68,12 +64,14 @@ func describeAll(all []users.User) []User {
 
 // ClusterUser returns a user of a cluster.
 func (f *Fleet) ClusterUser(ctx context.Context, id, name string) (found User, err error) {
-	err = f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
-		u, err := users.Get(ctx, conn, name)
-		found = describe(u)
-		return noUser(err, name)
-	})
-	return found, err
+	known, err := f.read(ctx, id)
+	if err != nil {
+		return found, err
+	}
+	if i := slices.IndexFunc(known.Users, func(u User) bool { return u.Name == name }); i >= 0 {
+		return known.Users[i], nil
+	}
+	return found, noUser(users.ErrNotFound, name)
 }
 
 // CreateUser makes a user with what the settings say, or all rights if there are none, and returns it with its password.
@@ -227,11 +225,8 @@ func invalidUser(field string, err error) error {
 
 // ClusterDatabases returns the names of the databases that a cluster has.
 func (f *Fleet) ClusterDatabases(ctx context.Context, id string) (names []string, err error) {
-	err = f.use(ctx, id, func(ctx context.Context, conn *pgx.Conn) error {
-		names, err = databases.List(ctx, conn)
-		return err
-	})
-	return names, err
+	known, err := f.read(ctx, id)
+	return known.Databases, err
 }
 
 // ClusterDatabase refuses if a cluster has no such database.

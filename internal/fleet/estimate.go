@@ -69,6 +69,7 @@ func estimate(at time.Time, bytes int64) Estimate {
 // head is what a node says of its write-ahead log; nothing if it does not answer.
 type head struct {
 	known    bool
+	asleep   bool // the cluster is suspended: a copy of it has nothing to recover, and nobody asks the node
 	at       time.Time
 	redo     uint64 // where recovery of a copy would begin
 	end      uint64
@@ -76,9 +77,13 @@ type head struct {
 }
 
 func (f *Fleet) head(ctx context.Context, c store.Cluster, now time.Time) head {
+	h := head{at: now}
+	if c.Suspension != nil {
+		h.asleep = true
+		return h
+	}
 	ctx, cancel := context.WithTimeout(ctx, headPatience)
 	defer cancel()
-	h := head{at: now}
 	const sql = `SELECT (redo_lsn - '0/0'::pg_lsn)::bigint, (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint, timeline_id
 		FROM pg_control_checkpoint()`
 	err := f.cfg.Data.Use(ctx, c, func(conn *pgx.Conn) error {
@@ -93,7 +98,10 @@ func (f *Fleet) head(ctx context.Context, c store.Cluster, now time.Time) head {
 
 // latestReplay is how much log a fork at the latest replays.
 func (f *Fleet) latestReplay(h head) int64 {
-	if !h.known {
+	switch {
+	case h.asleep:
+		return 0
+	case !h.known:
 		return f.cfg.ReplayBudget
 	}
 	return between(h.redo, h.end)

@@ -109,6 +109,7 @@ func inherit(c *store.Cluster, source store.Cluster) {
 			*field.value = field.source
 		}
 	}
+	c.SuspendAfter = source.SuspendAfter
 	if c.NumNodes == 0 {
 		c.NumNodes = source.NumNodes
 	}

@@ -58,6 +58,19 @@ func (a *accounts) forget() {
 	a.mu.changes++
 }
 
+// outlive makes what is known of users good for a moment more: they cannot have changed while the node was stopped. It is for the first command
+// after that, which need not wait for a look at its user.
+func (a *accounts) outlive() {
+	const moment = time.Second
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	read := a.clock().Add(moment - accountAge)
+	for name, known := range a.mu.known {
+		known.read = read
+		a.mu.known[name] = known
+	}
+}
+
 // get returns what is known of a user, if that is young enough, or reads it. It fails with users.ErrNotFound.
 func (a *accounts) get(ctx context.Context, name string) (account, error) {
 	a.mu.Lock()

@@ -44,6 +44,7 @@ type cluster struct {
 
 	commands map[string]command
 	node     *node
+	rest     *rest
 	accounts *accounts
 	cursors  *cursors
 	meter    *meter
@@ -104,6 +105,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 	c.recorded.Store(true)
 	c.orphans.Store(true)
 	c.accounts = newAccounts(c.node, cfg.Clock)
+	c.rest = newRest(cfg.Clock, cfg.waker(spec.ID), spec.Asleep)
 	c.mu.conns = map[*conn]struct{}{}
 	settings := spec.Settings.withDefaults(host)
 	c.current.Store(settings)
@@ -215,10 +217,12 @@ func (c *cluster) sweep(ctx context.Context) {
 		}
 		c.dispose(ctx, c.sessions.expire())
 		c.deleteFiles(ctx, c.cursors.expire())
-		if err := c.forgetRecords(ctx); err != nil {
-			c.log.DebugContext(ctx, "records of writes not removed", slog.String("cause", cause(err)))
-		}
-		c.deleteOrphans(ctx)
+		c.whileAwake(func() {
+			if err := c.forgetRecords(ctx); err != nil {
+				c.log.DebugContext(ctx, "records of writes not removed", slog.String("cause", cause(err)))
+			}
+			c.deleteOrphans(ctx)
+		})
 	}
 }
 

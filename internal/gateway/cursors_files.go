@@ -21,9 +21,11 @@ func (c *cluster) deleteFiles(ctx context.Context, ids []int64) {
 		return
 	}
 	c.orphans.Store(true)
-	if err := c.node.exec(ctx, asReader(), sqlDeleteCursors, ids); err != nil {
-		c.log.DebugContext(ctx, "cursor files not deleted", slog.String("cause", cause(err)))
-	}
+	c.whileAwake(func() {
+		if err := c.node.exec(ctx, asReader(), sqlDeleteCursors, ids); err != nil {
+			c.log.DebugContext(ctx, "cursor files not deleted", slog.String("cause", cause(err)))
+		}
+	})
 }
 
 // deleteOrphans removes the files that belong to no cursor, if there can be any.

@@ -10,6 +10,13 @@ import (
 
 // dispatch runs a command, if there is such a command and the connection's user may run it.
 func (c *conn) dispatch(ctx context.Context, r *request) (bsoncore.Document, error) {
+	entered, work, err := c.enter(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if entered {
+		defer c.cluster.rest.leave(work)
+	}
 	cmd, err := c.admit(ctx, r)
 	if err != nil {
 		return nil, err

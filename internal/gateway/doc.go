@@ -18,6 +18,12 @@
 // (lsid, $clusterTime, ...) are left out, and the rest goes to a function of documentdb_api as it came; the engine's reply
 // is the client's reply.
 //
+// # Rest
+//
+// The node of a cluster that nobody needs can be stopped while the cluster stays open (rest.go): Suspend, Config.Wake, Woken. Connections stay, and what
+// drivers ask to watch a server is answered without the node. A command or a log-in enters before it may touch the node: if that sleeps it is
+// woken, once for all who wait. Open transactions, open cursors and commands that run keep it awake. The gateway's own work never wakes it.
+//
 // # Roles
 //
 // A connection authenticates with SCRAM-SHA-256 against the verifier that PostgreSQL holds. The user's grants, a role on some

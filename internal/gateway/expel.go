@@ -46,10 +46,12 @@ func (c *cluster) followUsers(ctx context.Context) {
 			return
 		case <-c.changes:
 		}
-		if err := c.expel(ctx, nil); err != nil {
-			// They are refused all the same when they send a command: see refresh.
-			c.log.WarnContext(ctx, "connections of dropped users not closed", slog.String("cause", cause(err)))
-		}
+		c.whileAwake(func() {
+			if err := c.expel(ctx, nil); err != nil {
+				// They are refused all the same when they send a command: see refresh.
+				c.log.WarnContext(ctx, "connections of dropped users not closed", slog.String("cause", cause(err)))
+			}
+		})
 	}
 }
 

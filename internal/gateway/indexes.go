@@ -124,9 +124,11 @@ func (c *cluster) buildLater() {
 // waits.
 func (c *cluster) resumeIndexes(ctx context.Context) {
 	for pause(ctx, resumeDelay) {
-		if err := c.buildQueued(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("resume index builds", slog.String("cause", cause(err)))
-		}
+		c.whileAwake(func() { // else they are built after it wakes
+			if err := c.buildQueued(ctx); err != nil && ctx.Err() == nil {
+				c.log.Warn("resume index builds", slog.String("cause", cause(err)))
+			}
+		})
 		select {
 		case <-ctx.Done():
 		case <-c.unbuilt:

@@ -25,6 +25,7 @@ type Cluster struct {
 	Version   string   // compatibility level: "6", "7" or "8"
 	SocketDir string   // where the node's socket is
 	Settings  Settings // until Update
+	Asleep    bool     // its node is stopped because nobody needs it: see Suspend
 }
 
 // Config configures a Server. The zero value of every field has a default.
@@ -39,6 +40,10 @@ type Config struct {
 	// Dropped is told of each collection (db.name) and database (its name alone) that a client has dropped, with a moment right before it was; it must return
 	// at once. Default: nobody is.
 	Dropped func(clusterID string, before time.Time, namespace string)
+
+	// Wake starts the node of a cluster that was suspended, for a client who waits for it, and calls Woken. It is called once for all
+	// who wait at the same time, and may take its time. Default: clusters are not suspended.
+	Wake func(clusterID string) error
 
 	// TLS is spoken with clients who begin with it. Without it all speak plain text, which is for tests.
 	TLS *tls.Config
@@ -93,6 +98,14 @@ type Server struct {
 	mu       sync.Mutex
 	clusters map[string]*cluster // by ID
 	prepared map[string]*node    // by the ID of a cluster that is not open yet
+}
+
+// waker is Wake for one cluster.
+func (c *Config) waker(clusterID string) func() error {
+	if c.Wake == nil {
+		return nil
+	}
+	return func() error { return c.Wake(clusterID) }
 }
 
 // NewServer returns a server that serves nothing yet.

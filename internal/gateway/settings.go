@@ -27,6 +27,8 @@ type Settings struct {
 	// DefaultReadConcern and DefaultWriteConcern are what getDefaultRWConcern answers; with one node they change nothing else.
 	// Default local and majority.
 	DefaultReadConcern, DefaultWriteConcern string
+	// SuspendAfter is after how long without work the cluster is among those that Idle returns; 0 means never.
+	SuspendAfter time.Duration
 	// Verbosity is what is logged of commands beyond slow ones: from 1 on those that fail, from 2 on those that change something,
 	// from 3 on all.
 	Verbosity int

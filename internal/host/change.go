@@ -48,7 +48,7 @@ func (h *Host) reconfigure(ctx context.Context, id string) error {
 	}
 	do := map[string]func(context.Context) error{
 		"node": func(ctx context.Context) error {
-			if c.NodeSize == c.Size {
+			if c.NodeSize == c.Size || c.Suspension != nil { // a suspended one is started with it
 				return nil
 			}
 			return h.startAgain(ctx, c)
@@ -78,7 +78,12 @@ func (h *Host) maintain(ctx context.Context, id string) error {
 	if !c.IsServed() {
 		return nil
 	}
-	if err := h.startAgain(ctx, c); err != nil {
+	if c.Suspension != nil { // waking it is a start
+		err = h.wakeLocked(ctx, c.ID)
+	} else {
+		err = h.startAgain(ctx, c)
+	}
+	if err != nil {
 		return err
 	}
 	return h.cfg.Store.AddEvent(ctx, store.Event{

@@ -129,6 +129,15 @@ func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
+			if c.Suspension != nil {
+				suspended, err := h.adoptSuspended(ctx, c)
+				if err != nil {
+					h.log.ErrorContext(ctx, "suspended cluster could not be looked at", "cluster", c.Name, "error", err)
+				}
+				if !suspended {
+					c.Suspension = nil
+				}
+			}
 			if h.adopt(ctx, c) {
 				if err := h.openGateway(ctx, c); err != nil {
 					h.openLater(c, err)
@@ -165,7 +174,10 @@ func (h *Host) openLater(c store.Cluster, err error) {
 func (h *Host) adopt(ctx context.Context, c store.Cluster) bool {
 	n := h.node(c)
 	log := h.log.With("cluster", c.Name, "node", n.ID())
-	err := h.revive(ctx, c, n)
+	var err error
+	if c.Suspension == nil {
+		err = h.revive(ctx, c, n)
+	}
 	newer := errors.Is(err, engine.ErrNewerSchema)
 	switch {
 	case newer:

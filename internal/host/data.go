@@ -16,17 +16,14 @@ import (
 )
 
 // Use runs do with a connection to a cluster's node as the gateway's role, which may change users and take the role of their work. It is how
-// the control plane reaches users and databases, which are in the cluster and nowhere else. The cluster has the same node as long as do runs.
+// the control plane reaches users and databases, which are in the cluster and nowhere else. The cluster has the same node as long as do runs. If it
+// is suspended it is woken.
 func (h *Host) Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
-	uses := h.usesOf(c.ID)
-	for !uses.TryRLock() { // unlike RLock it does not outlast its caller's patience
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("reach cluster %s: %w", c.Name, context.Cause(ctx))
-		case <-time.After(usePatience):
-		}
+	release, err := h.useNode(ctx, c.ID)
+	if err != nil {
+		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
 	}
-	defer uses.RUnlock()
+	defer release()
 	now, err := h.cfg.Store.Cluster(ctx, c.ID) // c may have been read before the node was exchanged
 	if err != nil {
 		return fmt.Errorf("reach cluster %s: %w", c.Name, err)

@@ -50,6 +50,11 @@ func (h *Host) exchange(ctx context.Context, id string, attempt int) error {
 	} else if waiting {
 		return river.JobSnooze(forkPatience)
 	}
+	for _, id := range []string{x.ClusterID, x.OtherID} { // users are carried from node to node
+		if err := h.wakeLocked(ctx, id); err != nil {
+			return err
+		}
+	}
 	e := &exchanging{Host: h, x: x, done: x.ExchangedAt != nil, attempt: attempt, listeners: map[string]net.Listener{}, idle: map[string]bool{}}
 	err = h.runSteps(ctx, "exchange", e.steps())
 	if err == nil {

@@ -59,6 +59,7 @@ type Host struct {
 	// gateways orders what gateways are told: who holds it reads a cluster's row and acts on it, so that the last to act knows the newest.
 	gateways   sync.Mutex
 	drops      *drops
+	wakes      chan struct{} // has an element for each start of a suspended node that is under way
 	background sync.WaitGroup
 
 	versions map[string]string // that open gateways present, by cluster ID; guarded by gateways
@@ -76,8 +77,11 @@ type Host struct {
 // running is a cluster whose node is watched.
 type running struct {
 	clusterID string
+	cluster   store.Cluster // as it was when the watching began
 	node      *engine.Node
-	measured  measured // by the one who takes readings
+	measured  *measured // by the one who takes readings
+	asleep    bool      // the node is stopped because nobody needs it
+	migrated  bool      // the node's data is known to have the schema of this Tine
 
 	ctx   context.Context //nolint:containedctx // of its tasks; ends when the watching does
 	stop  context.CancelFunc
@@ -94,7 +98,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.AfterStep == nil {
 		cfg.AfterStep = func(string) {}
 	}
-	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops()}
+	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops(), wakes: make(chan struct{}, wakesAtOnce)}
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
@@ -108,6 +112,7 @@ func New(cfg Config) (*Host, error) {
 	river.AddWorker(workers, reconfigureWorker{host: h})
 	river.AddWorker(workers, maintenanceWorker{host: h})
 	river.AddWorker(workers, swapWorker{host: h})
+	river.AddWorker(workers, suspendWorker{host: h})
 	jobs, err := cfg.Store.NewWorkerClient(cfg.Name, workers, jobsAtOnce)
 	if err != nil {
 		return nil, fmt.Errorf("start host %s: %w", cfg.Name, err)
@@ -122,6 +127,7 @@ func (h *Host) Start(ctx context.Context) error {
 	// The background must live longer than the call, and have its values.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() { h.recordDrops(h.ctx) })
+	h.background.Go(func() { h.suspendIdle(h.ctx) })
 	if err := h.converge(ctx); err != nil {
 		return fmt.Errorf("start host %s: %w", h.cfg.Name, err)
 	}
@@ -166,7 +172,10 @@ func (h *Host) StopNodes(ctx context.Context) error {
 	errs := make([]error, len(clusters))
 	var wg sync.WaitGroup
 	for i, c := range clusters {
-		wg.Go(func() { errs[i] = h.node(c).Stop(ctx, stopPatience) })
+		wg.Go(func() {
+			defer h.lockCluster(c.ID)() // one may just be woken
+			errs[i] = h.node(c).Stop(ctx, stopPatience)
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -304,5 +313,6 @@ func (h *Host) closeGatewayLocked(id string) {
 func (h *Host) gatewayCluster(c store.Cluster) gateway.Cluster {
 	return gateway.Cluster{
 		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), Settings: h.gatewaySettings(c),
+		Asleep: c.Suspension != nil,
 	}
 }

@@ -74,6 +74,12 @@ func Steps() []string {
 	for _, s := range exchangeSteps() {
 		all = append(all, "exchange/"+s)
 	}
+	for _, s := range suspendSteps() {
+		all = append(all, "suspend/"+s)
+	}
+	for _, s := range wakeSteps() {
+		all = append(all, "wake/"+s)
+	}
 	return all
 }
 
@@ -247,6 +253,7 @@ func (m *making) makeVolume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
 	if c.ForkAt == nil {
 		return m.cfg.Pool.Clone(ctx, volumeOf(src), volumeOf(c))
 	}

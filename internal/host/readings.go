@@ -57,8 +57,12 @@ func (h *Host) read(ctx context.Context, r *running) insights.Reading {
 	} else if ok {
 		reading.CPU, reading.MemoryBytes = usage.CPU, usage.MemoryBytes
 	}
+	if r.asleep { // it holds what it held
+		reading.StorageBytes, reading.LSN = r.measured.storageBytes, r.measured.lsn
+		return reading
+	}
 	if done := reading.Clients.Writes + reading.Clients.Commands; r.measured.lsn == 0 || done != r.measured.operations {
-		if err := measure(ctx, r.node, &r.measured); err != nil {
+		if err := measure(ctx, r.node, r.measured); err != nil {
 			h.log.DebugContext(ctx, "node not measured", "cluster_id", r.clusterID, "error", err)
 		} else {
 			r.measured.operations = done

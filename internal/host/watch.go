@@ -12,13 +12,25 @@ import (
 	"tine/internal/store"
 )
 
-// watch begins to look after an online cluster: its node is started again when it dies, its history is kept.
-func (h *Host) watch(c store.Cluster, n *engine.Node) {
+// watch begins to look after an online cluster: its node is started again when it dies, its history is kept. If it is suspended the node stays
+// stopped.
+func (h *Host) watch(c store.Cluster, n *engine.Node) { h.watchOn(c, n, nil) }
+
+// watchOn is watch for a cluster that was watched before, if before is not nil: what is known of its node goes on to be.
+func (h *Host) watchOn(c store.Cluster, n *engine.Node, before *running) {
 	ctx, stop := context.WithCancel(h.ctx)
-	r := &running{clusterID: c.ID, node: n, ctx: ctx, stop: stop}
+	r := &running{clusterID: c.ID, cluster: c, node: n, asleep: c.Suspension != nil, ctx: ctx, stop: stop}
+	r.measured, r.migrated = new(measured), !r.asleep
+	if before != nil {
+		r.measured, r.migrated = before.measured, before.migrated || r.migrated
+	}
 	h.mu.Lock()
 	h.mu.running[c.ID] = r
 	h.mu.Unlock()
+	if r.asleep {
+		r.tasks.Go(func() { h.keepSuspended(ctx, c, n) })
+		return
+	}
 	r.tasks.Go(func() { h.keepRunning(ctx, c, n) })
 	r.tasks.Go(func() { h.keepHistory(ctx, c, n) })
 }

@@ -72,6 +72,10 @@ type Cluster struct {
 	TTLPaused bool
 	// ExpiresAt is when the cluster is destroyed by itself; nil means never.
 	ExpiresAt *time.Time
+	// SuspendAfter is after how long without work the node is suspended, in whole seconds; 0 means never.
+	SuspendAfter time.Duration
+	// Suspension is nil while the node runs, or should.
+	Suspension *Suspension
 
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge

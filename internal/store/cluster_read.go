@@ -18,7 +18,8 @@ const clusterColumns = `id, name, engine, version, region, size, num_nodes, stor
 	node_id, node_restarts, history_id, settings, trusted_sources, project_id, private_network_uuid, service_names,
 	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase, fork_lsn, fork_after,
 	update_pending,
-	expires_at, ttl_paused, fresh_verifiers`
+	expires_at, ttl_paused, fresh_verifiers,
+	suspend_after_seconds, suspended_at, suspended_contents`
 
 // Cluster returns the cluster with that id, whatever its status. ErrNotFound if there is none, or if id is no UUID.
 func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
@@ -93,14 +94,21 @@ func (s *Store) clusters(ctx context.Context, where string, args ...any) ([]Clus
 
 func scanCluster(row pgx.CollectableRow) (Cluster, error) {
 	var c Cluster
-	var lsn int64 // PostgreSQL has no unsigned integers
+	var lsn, suspendAfter int64 // PostgreSQL has no unsigned integers
+	var suspendedAt *time.Time
+	var contents []byte
 	err := row.Scan(&c.ID, &c.Name, &c.Engine, &c.Version, &c.Region, &c.Size, &c.NumNodes, &c.StorageMiB, &c.Status, &c.Failure, &c.Tags,
 		&c.CreatedAt, &c.RequestedAt, &c.Host, &c.Port, &c.SourceID, &c.SourceName, &c.ForkAt, &c.DoadminVerifier,
 		&c.Node.ID, &c.Node.Restarts, &c.HistoryID, &c.SettingsJSON, &c.TrustedSources, &c.ProjectID, &c.PrivateNetworkUUID, &c.ServiceNames,
 		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase,
 		&lsn, &c.ForkAfter, &c.UpdatePending,
-		&c.ExpiresAt, &c.TTLPaused, &c.FreshVerifiers)
+		&c.ExpiresAt, &c.TTLPaused, &c.FreshVerifiers,
+		&suspendAfter, &suspendedAt, &contents)
 	c.ForkLSN = uint64(lsn)
+	c.SuspendAfter = time.Duration(suspendAfter) * time.Second
+	if suspendedAt != nil {
+		c.Suspension = &Suspension{At: suspendedAt.UTC(), Contents: contents}
+	}
 	c.CreatedAt, c.RequestedAt = c.CreatedAt.UTC(), c.RequestedAt.UTC()
 	for _, at := range []*time.Time{c.ForkAt, c.ExpiresAt} {
 		if at != nil {

@@ -30,6 +30,8 @@
 // settings_revision up and queues a SettingsJob of that revision, because a job of an earlier one may run already and have read the row; the
 // job reads whatever the row says when it runs.
 //
+// A cluster that is online may be suspended beside that: SetSuspended, SetAwake. It stays online; only its node is stopped.
+//
 // The name and the port of a cluster are taken until its row is gone. What a cluster knows of its source (id, name, time)
 // is a copy and outlives the source. Events outlive their cluster by EventRetention.
 //

@@ -33,7 +33,7 @@ func (s *Store) SetUpdatePending(ctx context.Context, id string, pending bool) e
 	return nil
 }
 
-// ClustersToUpdate returns the online clusters for which an update is pending. Its cost grows with the number of clusters.
+// ClustersToUpdate returns the online clusters for which an update is pending, but for those that are suspended: what wakes one starts it with the update. Its cost grows with the number of clusters.
 func (s *Store) ClustersToUpdate(ctx context.Context) ([]Cluster, error) {
-	return s.clusters(ctx, "update_pending AND status = 'online' ORDER BY created_at, id")
+	return s.clusters(ctx, "update_pending AND status = 'online' AND suspended_at IS NULL ORDER BY created_at, id")
 }
