@@ -22,14 +22,16 @@ type Options struct {
 	EngineDir string
 	Dir       string // where the instance and the copies of the peers are; needs several times LargeMB
 
-	Runs     int           // of everything that takes well under a second
-	PeerRuns int           // of what people do today
-	SmallMB  int           // size of the small source, in 10^6 bytes of documents
-	LargeMB  int           // size of the large one
-	History  time.Duration // how long the history of the forks at a moment is written
-	Rounds   int           // of everything that the gateway is measured with
-	Round    time.Duration // how long a contender has its turn in each
-	Only     []string      // names of sections; empty means all
+	Runs      int           // of everything that takes well under a second
+	PeerRuns  int           // of what people do today
+	SmallMB   int           // size of the small source, in 10^6 bytes of documents
+	LargeMB   int           // size of the large one
+	History   time.Duration // how long the history of the forks at a moment is written
+	Rounds    int           // of everything that the gateway is measured with
+	Round     time.Duration // how long a contender has its turn in each
+	Density   int           // forks that are made and mostly suspended
+	DensityMB int           // size of their source
+	Only      []string      // names of sections; empty means all
 
 	Progress io.Writer // what is being done, for people who wait
 }
@@ -38,7 +40,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute,
-		Rounds: 5, Round: 2 * time.Second, Progress: io.Discard,
+		Rounds: 5, Round: 2 * time.Second, Density: 200, DensityMB: 1000, Progress: io.Discard,
 	}
 }
 
@@ -57,6 +59,7 @@ func sections() []section {
 		{"load", (*bench).load},
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
+		{"density", (*bench).density},
 		{"gateway", (*bench).gateway},
 		{"idle", (*bench).idle},
 		{"api", (*bench).api},
@@ -82,8 +85,11 @@ func (o Options) validate() error {
 			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(SectionNames(), ", "))
 		}
 	}
-	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Round < time.Millisecond {
+	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.DensityMB < 1 || o.Round < time.Millisecond {
 		return errors.New("runs, rounds and sizes must be at least 1, the history at least a second and a round at least a millisecond")
+	}
+	if o.wants("density") && o.Density < densityActive+densityEnds {
+		return fmt.Errorf("density needs at least %d forks", densityActive+densityEnds)
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("the benchmark needs root: it runs a Tine of its own")
@@ -118,7 +124,7 @@ func Run(ctx context.Context, opts Options, out io.Writer) (err error) {
 		return err
 	}
 	b.tine, err = harness.New(harness.Options{
-		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts),
+		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts), Clusters: opts.Density + 100,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare a Tine: %w", err)

@@ -31,6 +31,8 @@ const gatewayWrites = 8 * gib // what the gateway and its peers insert, WAL incl
 
 const loadWrites = 20 * gib // what writers at full speed insert while they are forked and while they are not, WAL included
 
+const perFork = 16 * megabyte // what a suspended fork takes, and more
+
 const spare = 4 * gib // for everything else
 
 func needed(o Options) int64 {
@@ -41,6 +43,9 @@ func needed(o Options) int64 {
 	history := int64(0)
 	if o.wants("at") || o.wants("peers") {
 		history = int64(histories * o.History.Seconds() * bytesPerSecond)
+	}
+	if o.wants("density") {
+		history += int64(o.DensityMB)*megabyte*bytesPerByte + int64(o.Density)*perFork
 	}
 	if o.wants("gateway") {
 		history += gatewayWrites

@@ -3,6 +3,7 @@ package density
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -61,11 +62,25 @@ func TestAnIdlePoolSurvivesSuspensionAndWake(t *testing.T) { //nolint:parallelte
 	}
 }
 
-func TestALogInWakesANode(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("login")))
-	insert(t, c.client, 1)
-	suspend(t, c)
-	wantCount(t, connect(t, c.Connection.URI), 1)
+// Users are carried from node to node, so a swap wakes both.
+func TestSuspendedClustersCanBeSwapped(t *testing.T) { //nolint:paralleltest // see tine
+	a, b := newCluster(t, harness.CreateRequest(newName("swap"))), newCluster(t, harness.CreateRequest(newName("swap")))
+	insert(t, a.client, 1, 2)
+	suspend(t, a, b)
+	r, err := tine.API.NewRequest(t.Context(), http.MethodPost, "v2/databases/"+a.ID+"/swap", map[string]string{"with": b.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tine.API.Do(t.Context(), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.WaitOnline(t.Context(), a.ID); err != nil {
+		t.Fatal(err, lastLines())
+	}
+	wantCount(t, connect(t, a.Connection.URI), 0)
+	wantCount(t, connect(t, b.Connection.URI), 2)
+	suspend(t, a, b)
+	wantCount(t, b.client, 2)
 }
 
 // What the API shows of a cluster, and what drivers ask to watch it, is known without its node.

@@ -60,6 +60,7 @@ type Tine struct {
 type Options struct {
 	ImageGiB  int // of the pool; 0 means 20, of which only what is written is occupied
 	ReplayMiB int // replay budget; 0 means Tine's default
+	Clusters  int // how many there may be at a time; 0 means 100
 
 	Pool map[string]string // more of what the configuration file says of the pool
 
@@ -82,7 +83,7 @@ func New(opts Options) (*Tine, error) {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	t := &Tine{Binary: opts.Binary, EngineDir: opts.EngineDir, Dir: dir, Log: new(bytes.Buffer), transport: opts.Transport}
-	if t.Listen, t.Ports, err = freePorts(); err != nil {
+	if t.Listen, t.Ports, err = freePorts(opts.Clusters); err != nil {
 		return nil, err
 	}
 	t.settings = fmt.Sprintf("history:\n  replay_mib: %d\npool:\n  image_gib: %d\n", opts.ReplayMiB, opts.ImageGiB)
@@ -112,6 +113,9 @@ func (t *Tine) Reconfigure(settings string) error {
 }
 
 func (o *Options) applyDefaults() (err error) {
+	if o.Clusters == 0 {
+		o.Clusters = 100
+	}
 	if o.ImageGiB == 0 {
 		o.ImageGiB = 20
 	}
@@ -163,8 +167,7 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 // freePorts picks an address for the API and a range of ports for clusters that nobody uses now.
-func freePorts() (listen, ports string, err error) {
-	const count = 100
+func freePorts(count int) (listen, ports string, err error) {
 	var lc net.ListenConfig
 	for first := 20000 + os.Getpid()%200*50; first < 60000; first += count + 1 {
 		free := true

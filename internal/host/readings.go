@@ -58,6 +58,7 @@ func (h *Host) read(ctx context.Context, r *running) insights.Reading {
 		reading.CPU, reading.MemoryBytes = usage.CPU, usage.MemoryBytes
 	}
 	if r.asleep { // it holds what it held
+		h.recallMeasured(ctx, r)
 		reading.StorageBytes, reading.LSN = r.measured.storageBytes, r.measured.lsn
 		return reading
 	}
@@ -70,6 +71,19 @@ func (h *Host) read(ctx context.Context, r *running) insights.Reading {
 	}
 	reading.StorageBytes, reading.LSN = r.measured.storageBytes, r.measured.lsn
 	return reading
+}
+
+// recallMeasured fills in what a suspended node held, if this process has never measured it.
+func (h *Host) recallMeasured(ctx context.Context, r *running) {
+	if r.measured.lsn != 0 {
+		return
+	}
+	points, err := h.cfg.Store.RestorePoints(ctx, r.clusterID)
+	if err != nil || len(points) == 0 {
+		return
+	}
+	last := points[len(points)-1]
+	r.measured.storageBytes, r.measured.lsn = last.SizeBytes, last.EndLSN
 }
 
 // measure asks a node how much it holds, and how far its write-ahead log is.

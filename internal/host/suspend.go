@@ -40,7 +40,7 @@ type suspendWorker struct {
 // Work implements river.Worker.
 func (w suspendWorker) Work(ctx context.Context, job *river.Job[store.SuspendJob]) error {
 	defer w.host.lockCluster(job.Args.ClusterID)()
-	done, err := w.host.suspend(ctx, job.Args.ClusterID, 0)
+	done, err := w.host.suspend(ctx, job.Args.ClusterID, true)
 	if err != nil || done {
 		return err
 	}
@@ -72,7 +72,7 @@ func (h *Host) suspendIdle(ctx context.Context) {
 			busy.Go(func() {
 				defer func() { <-slots }()
 				defer unlock()
-				if _, err := h.suspend(ctx, id, time.Second); err != nil && ctx.Err() == nil {
+				if _, err := h.suspend(ctx, id, false); err != nil && ctx.Err() == nil {
 					h.log.ErrorContext(ctx, "cluster could not be suspended; trying again", "cluster_id", id, "error", err)
 				}
 			})
@@ -80,10 +80,10 @@ func (h *Host) suspendIdle(ctx context.Context) {
 	}
 }
 
-// suspend stops the node of an online cluster that nobody needs, and nobody has needed for as long as idle. It returns false, and leaves all as it
-// was, if somebody does. It may be interrupted anywhere: a node that still runs at the next start of the host stays awake. The caller
+// suspend stops the node of an online cluster that nobody needs, and nobody has needed for as long as it asks for, unless now is set. It returns false,
+// and leaves all as it was, if somebody does. It may be interrupted anywhere: a node that still runs at the next start of the host stays awake. The caller
 // has the cluster's lock.
-func (h *Host) suspend(ctx context.Context, id string, idle time.Duration) (done bool, err error) {
+func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err error) {
 	lock := h.usesOf(id)
 	if !lock.TryLock() {
 		return false, nil
@@ -101,9 +101,17 @@ func (h *Host) suspend(ctx context.Context, id string, idle time.Duration) (done
 		return false, nil
 	}
 	if c.Suspension != nil {
-		return true, nil
+		if !r.asleep { // it was woken when the store did not answer
+			err = h.cfg.Store.SetAwake(ctx, id, "The cluster is awake.")
+		}
+		return r.asleep, err
 	}
-	s := &suspending{Host: h, cluster: c, node: h.node(c), idle: idle}
+	s := &suspending{Host: h, cluster: c, node: h.node(c), idle: c.SuspendAfter}
+	if now {
+		s.idle = 0
+	} else if s.idle == 0 {
+		return false, nil // it was changed just now
+	}
 	ctx, cancel := context.WithTimeout(ctx, suspendPatience)
 	defer cancel()
 	waiting := h.unwatch(id) // or it would start the node again
@@ -245,7 +253,9 @@ func (h *Host) wakeLocked(ctx context.Context, id string) error {
 	c.Suspension = nil
 	w := &wakening{Host: h, cluster: c, node: h.node(c), before: r, began: time.Now()}
 	waiting := h.unwatch(id)
-	err = h.runSteps(ctx, "wake", w.steps())
+	if err = h.runSteps(ctx, "wake", w.steps()); h.runningOf(id) == nil {
+		h.watchOn(r.cluster, w.node, r) // it sleeps on
+	}
 	if waiting != nil {
 		h.openLater(c, waiting)
 	}
@@ -276,11 +286,14 @@ func (w *wakening) steps() []step {
 	})
 }
 
-// startNode leaves a node that cannot be started to those who watch it.
+// startNode leaves a node that cannot be started to those who watch it. One that this Tine must not serve sleeps on.
 func (w *wakening) startNode(ctx context.Context) error {
 	w.failed = w.node.Wake(ctx)
 	if w.failed == nil && !w.before.migrated {
 		w.failed = w.node.Migrate(ctx) // a later Tine than the one that suspended it
+	}
+	if errors.Is(w.failed, engine.ErrNewerSchema) {
+		return errors.Join(w.failed, w.node.Stop(ctx, stopPatience))
 	}
 	if w.failed != nil {
 		w.log.ErrorContext(ctx, "node could not be woken; trying again", "cluster", w.cluster.Name, "error", w.failed)

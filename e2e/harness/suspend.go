@@ -1,0 +1,41 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// Suspended says whether a cluster's node is stopped because nobody needs it.
+func (t *Tine) Suspended(ctx context.Context, id string) (bool, error) {
+	r, err := t.API.NewRequest(ctx, http.MethodGet, "v2/databases/"+id, nil)
+	if err != nil {
+		return false, err
+	}
+	var root struct {
+		Database struct {
+			Suspended bool `json:"suspended"`
+		} `json:"database"`
+	}
+	_, err = t.API.Do(ctx, r, &root)
+	return root.Database.Suspended, err
+}
+
+// Suspend has a cluster that nobody uses suspended, and returns when its row says that it is: its node may run for a moment more.
+func (t *Tine) Suspend(ctx context.Context, id string) error {
+	r, err := t.API.NewRequest(ctx, http.MethodPut, "v2/databases/"+id+"/suspension", map[string]bool{"now": true})
+	if err != nil {
+		return err
+	}
+	if _, err := t.API.Do(ctx, r, nil); err != nil {
+		return err
+	}
+	for {
+		if done, err := t.Suspended(ctx, id); err != nil || done {
+			return err
+		}
+		if err := sleep(ctx); err != nil {
+			return fmt.Errorf("wait for cluster %s to be suspended: %w", id, err)
+		}
+	}
+}
