@@ -2,6 +2,7 @@ package density
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -275,8 +276,11 @@ func TestKilledAtEachStep(t *testing.T) { //nolint:paralleltest // see tine
 			cancel()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		_ = tine.Exited(ctx)
+		err := tine.Exited(ctx)
 		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(step, " was not reached", lastLines())
+		}
 		if err := tine.Start(t.Context()); err != nil {
 			t.Fatal(step, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Suspended says whether a cluster's node is stopped because nobody needs it.
@@ -21,6 +22,9 @@ func (t *Tine) Suspended(ctx context.Context, id string) (bool, error) {
 	return root.Database.Suspended, err
 }
 
+// suspendPatience is far longer than a suspension takes.
+const suspendPatience = time.Minute
+
 // Suspend has a cluster that nobody uses suspended, and returns when its row says that it is: its node may run for a moment more.
 func (t *Tine) Suspend(ctx context.Context, id string) error {
 	r, err := t.API.NewRequest(ctx, http.MethodPut, "v2/databases/"+id+"/suspension", map[string]bool{"now": true})
@@ -30,6 +34,8 @@ func (t *Tine) Suspend(ctx context.Context, id string) error {
 	if _, err := t.API.Do(ctx, r, nil); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, suspendPatience)
+	defer cancel()
 	for {
 		if done, err := t.Suspended(ctx, id); err != nil || done {
 			return err

@@ -25,6 +25,9 @@ const (
 	wakesAtOnce    = 4
 	// suspendPatience is how long the preparations of a stop may take, wakePatience how long a start.
 	suspendPatience = 5 * time.Minute
+	// requestPatience is how long a suspension that was asked for waits for what ends by itself, such as a command; requestPause is between two tries.
+	requestPatience = 3 * time.Second
+	requestPause    = 100 * time.Millisecond
 	wakePatience    = 5 * time.Minute
 )
 
@@ -40,9 +43,16 @@ type suspendWorker struct {
 // Work implements river.Worker.
 func (w suspendWorker) Work(ctx context.Context, job *river.Job[store.SuspendJob]) error {
 	defer w.host.lockCluster(job.Args.ClusterID)()
-	done, err := w.host.suspend(ctx, job.Args.ClusterID, true)
-	if err != nil || done {
-		return err
+	for end := time.Now().Add(requestPatience); time.Now().Before(end); {
+		done, err := w.host.suspend(ctx, job.Args.ClusterID, true)
+		if err != nil || done {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(requestPause):
+		}
 	}
 	return w.host.cfg.Store.AddEvent(ctx, store.Event{
 		ClusterID: job.Args.ClusterID, Type: store.EventNotSuspended,
