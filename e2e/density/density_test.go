@@ -191,12 +191,15 @@ func TestForksOfASuspendedClusterLeaveItAsleep(t *testing.T) { //nolint:parallel
 
 // Each of the clients waits for the one start of its cluster; none fails.
 func TestWakeStorm(t *testing.T) { //nolint:paralleltest // see tine
-	const clusters, connections = 4, 500
+	const clusters, connections, most = 6, 500, 90 // the plan allows 100, of which drivers take some to watch
 	all := make([]*cluster, clusters)
 	all[0] = newCluster(t, harness.CreateRequest(newName("storm")))
 	insert(t, all[0].client, 1)
 	for i := 1; i < clusters; i++ {
 		all[i] = newCluster(t, harness.ForkRequest(all[0].Name, newName("storm"), time.Time{}))
+	}
+	for _, c := range all {
+		c.client = connect(t, fmt.Sprintf("%s&maxPoolSize=%d", c.Connection.URI, most))
 	}
 	suspend(t, all...)
 	var wg sync.WaitGroup

@@ -39,7 +39,7 @@
 // holds a lock from reading it on, so that the gateway is never left with an older state than the last.
 //
 // A cluster that nobody uses is suspended: history is kept, the gateway has clients wait from then on, the row says so, and the node is stopped. A client who comes
-// has it woken: the node is started, the gateway lets clients through, and the row says that. Both hold the cluster's lock, and both keep out who is in its data, or copies
+// has it woken: the node is started, meanwhile the row says so, and the gateway lets clients through. Both hold the cluster's lock, and both keep out who is in its data, or copies
 // them for a fork. If the row says that a cluster sleeps and its node runs, it is awake.
 //
 // At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to

@@ -28,7 +28,9 @@ const (
 	// requestPatience is how long a suspension that was asked for waits for what ends by itself, such as a command; requestPause is between two tries.
 	requestPatience = 3 * time.Second
 	requestPause    = 100 * time.Millisecond
-	wakePatience    = 5 * time.Minute
+	// recordPatience is how long clients of a node that was started wait for the store; a record that comes later does no harm.
+	recordPatience = time.Second
+	wakePatience   = 5 * time.Minute
 )
 
 // suspendSteps are the names of the steps of suspending a cluster, in order; wakeSteps those of waking it.
@@ -130,7 +132,7 @@ func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err
 		err = nil
 	}
 	if s.asleep {
-		c.Suspension = &store.Suspension{}
+		c.Suspension = &store.Suspension{Contents: s.contents}
 	}
 	h.watchOn(c, s.node, r)
 	if waiting != nil {
@@ -205,7 +207,10 @@ func (s *suspending) closeGate(ctx context.Context) error {
 	changed, err := s.cfg.Store.SetSuspended(ctx, s.cluster.ID, s.contents)
 	if err != nil || !changed { // destroyed meanwhile, or changed
 		s.cfg.Gateway.Woken(s.cluster.ID)
-		return errors.Join(err, errInUse)
+		if err == nil {
+			err = errInUse
+		}
+		return err
 	}
 	s.asleep = true
 	return nil
@@ -281,6 +286,8 @@ type wakening struct {
 	began   time.Time
 	ready   time.Duration
 	failed  error
+
+	recorded bool // the row says that it is awake
 }
 
 func (w *wakening) steps() []step {
@@ -298,12 +305,21 @@ func (w *wakening) steps() []step {
 
 // startNode leaves a node that cannot be started to those who watch it. One that this Tine must not serve sleeps on.
 func (w *wakening) startNode(ctx context.Context) error {
+	recorded := make(chan error, 1)
+	go func() { recorded <- w.cfg.Store.SetAwake(ctx, w.cluster.ID, "") }()
 	w.failed = w.node.Wake(ctx)
 	if w.failed == nil && !w.before.migrated {
 		w.failed = w.node.Migrate(ctx) // a later Tine than the one that suspended it
 	}
+	select { // before a client has its answer, so that who asks the API then is not told otherwise
+	case err := <-recorded:
+		w.recorded = err == nil
+	case <-time.After(recordPatience):
+	}
 	if errors.Is(w.failed, engine.ErrNewerSchema) {
-		return errors.Join(w.failed, w.node.Stop(ctx, stopPatience))
+		err := w.node.Stop(ctx, stopPatience)
+		_, failed := w.cfg.Store.SetSuspended(ctx, w.cluster.ID, w.before.cluster.Suspension.Contents)
+		return errors.Join(w.failed, err, failed)
 	}
 	if w.failed != nil {
 		w.log.ErrorContext(ctx, "node could not be woken; trying again", "cluster", w.cluster.Name, "error", w.failed)
@@ -311,13 +327,19 @@ func (w *wakening) startNode(ctx context.Context) error {
 	return nil
 }
 
-// record says in the row what is so already. What fails is made good at the next start of the host.
+// record tells of the wake. What fails is made good at the next start of the host.
 func (w *wakening) record(ctx context.Context) error {
 	message := fmt.Sprintf("The cluster was woken; its node was ready after %s.", w.ready.Round(time.Millisecond))
 	if w.failed != nil {
 		message = "The cluster was woken, but its node could not be started; the host goes on trying."
 	}
-	err := w.cfg.Store.SetAwake(ctx, w.cluster.ID, message)
+	var err error
+	if !w.recorded {
+		err = w.cfg.Store.SetAwake(ctx, w.cluster.ID, "")
+	}
+	err = errors.Join(err, w.cfg.Store.AddEvent(ctx, store.Event{
+		ClusterID: w.cluster.ID, ClusterName: w.cluster.Name, Type: store.EventWoken, Message: message,
+	}))
 	if w.failed == nil {
 		err = errors.Join(err, w.node.Limit(ctx), w.noteBuild(ctx, w.cluster, w.node))
 	}

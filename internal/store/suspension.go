@@ -56,12 +56,10 @@ func inWords(d time.Duration) string {
 	return fmt.Sprintf("%d minutes", d/time.Minute)
 }
 
-// QueueSuspension asks for the suspension of an online cluster as soon as nobody uses it. Errors as with Reconfigure. A cluster that is suspended stays so.
+// QueueSuspension asks for the suspension of an online cluster as soon as nobody uses it. Errors as with Reconfigure. A cluster that is suspended stays so:
+// the job knows whether it still is.
 func (s *Store) QueueSuspension(ctx context.Context, id string) error {
 	return s.changeOnline(ctx, id, func(tx pgx.Tx, c Cluster) error {
-		if c.Suspension != nil {
-			return nil
-		}
 		return s.queue(ctx, tx, c.Host, SuspendJob{ClusterID: id, Requested: time.Now().UnixMicro()})
 	})
 }
@@ -77,7 +75,7 @@ func (s *Store) SetSuspended(ctx context.Context, id string, contents json.RawMe
 		WHERE id = $1 AND status = 'online' AND suspended_at IS NULL RETURNING name`, id, contents)
 }
 
-// SetAwake records that a cluster's node runs again; message says so to its owner. It changes nothing if the cluster was not suspended, or is gone.
+// SetAwake records that a cluster's node runs again, or is just being started; message, if there is one, says so to its owner. It changes nothing if the cluster was not suspended, or is gone.
 func (s *Store) SetAwake(ctx context.Context, id, message string) error {
 	event := Event{ClusterID: id, Type: EventWoken, Message: message}
 	_, err := s.setRest(ctx, event, `UPDATE tine.clusters SET suspended_at = NULL, suspended_contents = NULL
@@ -94,6 +92,9 @@ func (s *Store) setRest(ctx context.Context, event Event, update string, args ..
 			return err
 		}
 		changed = true
+		if event.Message == "" {
+			return nil
+		}
 		return insertEvent(ctx, tx, event)
 	})
 	if err != nil {
