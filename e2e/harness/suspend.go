@@ -25,23 +25,36 @@ func (t *Tine) Suspended(ctx context.Context, id string) (bool, error) {
 // suspendPatience is far longer than a suspension takes.
 const suspendPatience = time.Minute
 
-// Suspend has a cluster that nobody uses suspended, and returns when its row says that it is: its node may run for a moment more.
+// suspendAgain is longer than Tine tries to suspend a cluster.
+const suspendAgain = 5 * time.Second
+
+// Suspend has a cluster that nobody uses suspended, and returns when its row says that it is: its node may run for a moment more. It asks again if a late log-in
+// of a client has woken the cluster.
 func (t *Tine) Suspend(ctx context.Context, id string) error {
-	r, err := t.API.NewRequest(ctx, http.MethodPut, "v2/databases/"+id+"/suspension", map[string]bool{"now": true})
-	if err != nil {
-		return err
-	}
-	if _, err := t.API.Do(ctx, r, nil); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, suspendPatience)
 	defer cancel()
+	var asked time.Time
 	for {
 		if done, err := t.Suspended(ctx, id); err != nil || done {
 			return err
+		}
+		if time.Since(asked) > suspendAgain {
+			if err := t.askToSuspend(ctx, id); err != nil {
+				return err
+			}
+			asked = time.Now()
 		}
 		if err := sleep(ctx); err != nil {
 			return fmt.Errorf("wait for cluster %s to be suspended: %w", id, err)
 		}
 	}
+}
+
+func (t *Tine) askToSuspend(ctx context.Context, id string) error {
+	r, err := t.API.NewRequest(ctx, http.MethodPut, "v2/databases/"+id+"/suspension", map[string]bool{"now": true})
+	if err != nil {
+		return err
+	}
+	_, err = t.API.Do(ctx, r, nil)
+	return err
 }

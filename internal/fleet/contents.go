@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,7 @@ func everyCluster() Contents {
 }
 
 func (f *Fleet) readContents(ctx context.Context, c store.Cluster) (read Contents, err error) {
-	err = f.cfg.Data.Use(ctx, c, func(conn *pgx.Conn) error {
+	err = f.cfg.Data.Look(ctx, c, func(conn *pgx.Conn) error {
 		all, err := users.List(ctx, conn)
 		if err != nil {
 			return err
@@ -75,6 +76,13 @@ func (f *Fleet) readContents(ctx context.Context, c store.Cluster) (read Content
 		read.Databases, err = databases.List(ctx, conn)
 		return err
 	})
+	if errors.Is(err, store.ErrSuspended) { // since the row was read
+		if now, failed := f.Get(ctx, c.ID); failed == nil {
+			if known, ok := suspendedContents(now); ok {
+				return known, nil
+			}
+		}
+	}
 	return read, err
 }
 

@@ -26,6 +26,10 @@ func (s *silent) Use(ctx context.Context, _ store.Cluster, _ func(*pgx.Conn) err
 	return errors.Join(errors.New("no answer"), ctx.Err())
 }
 
+func (s *silent) Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
+	return s.Use(ctx, c, do)
+}
+
 // UsersChanged implements fleet.Data.
 func (*silent) UsersChanged(string) {}
 

@@ -19,6 +19,8 @@ import (
 type Data interface {
 	// Use runs do with a connection to the cluster's node as tine_gateway.
 	Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error
+	// Look is Use for who does not need the node so much that it should be woken: store.ErrSuspended if it is suspended.
+	Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error
 	// UsersChanged tells the cluster's gateway.
 	UsersChanged(clusterID string)
 }

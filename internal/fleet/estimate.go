@@ -86,7 +86,7 @@ func (f *Fleet) head(ctx context.Context, c store.Cluster, now time.Time) head {
 	defer cancel()
 	const sql = `SELECT (redo_lsn - '0/0'::pg_lsn)::bigint, (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint, timeline_id
 		FROM pg_control_checkpoint()`
-	err := f.cfg.Data.Use(ctx, c, func(conn *pgx.Conn) error {
+	err := f.cfg.Data.Look(ctx, c, func(conn *pgx.Conn) error {
 		var redo, end int64
 		err := conn.QueryRow(ctx, sql).Scan(&redo, &end, &h.timeline)
 		h.redo, h.end = uint64(redo), uint64(end)

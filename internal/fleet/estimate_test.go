@@ -40,6 +40,10 @@ func (n *node) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) erro
 	return do(conn)
 }
 
+func (n *node) Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
+	return n.Use(ctx, c, do)
+}
+
 // UsersChanged implements fleet.Data.
 func (*node) UsersChanged(string) {}
 

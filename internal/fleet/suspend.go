@@ -86,7 +86,7 @@ func suspendedContents(c store.Cluster) (known Contents, ok bool) {
 	var kept store.Contents
 	var all []users.User
 	if json.Unmarshal(c.Suspension.Contents, &kept) != nil || json.Unmarshal(kept.Users, &all) != nil {
-		return known, false // the node is asked, and wakes
+		return known, false
 	}
 	return Contents{Users: describeAll(all), Databases: kept.Databases}, true
 }

@@ -19,7 +19,16 @@ import (
 // the control plane reaches users and databases, which are in the cluster and nowhere else. The cluster has the same node as long as do runs. If it
 // is suspended it is woken.
 func (h *Host) Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
-	release, err := h.useNode(ctx, c.ID)
+	return h.use(ctx, c, true, do)
+}
+
+// Look is Use for who would rather not wake the cluster: store.ErrSuspended if it is suspended.
+func (h *Host) Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
+	return h.use(ctx, c, false, do)
+}
+
+func (h *Host) use(ctx context.Context, c store.Cluster, wake bool, do func(*pgx.Conn) error) error {
+	release, err := h.useNode(ctx, c.ID, wake)
 	if err != nil {
 		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
 	}

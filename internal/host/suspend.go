@@ -349,8 +349,8 @@ func (w *wakening) record(ctx context.Context) error {
 	return nil
 }
 
-// useNode keeps a cluster's node from being suspended, and wakes it if it is, until the returned function is called.
-func (h *Host) useNode(ctx context.Context, clusterID string) (release func(), err error) {
+// useNode keeps a cluster's node from being suspended until the returned function is called. If it is suspended it is woken, or that is the error.
+func (h *Host) useNode(ctx context.Context, clusterID string, wake bool) (release func(), err error) {
 	lock := h.usesOf(clusterID)
 	for {
 		for !lock.TryRLock() { // unlike RLock it does not outlast its caller's patience
@@ -364,6 +364,9 @@ func (h *Host) useNode(ctx context.Context, clusterID string) (release func(), e
 			return lock.RUnlock, nil
 		}
 		lock.RUnlock()
+		if !wake {
+			return nil, store.ErrSuspended
+		}
 		if err := h.wakeFor(ctx, clusterID); err != nil {
 			return nil, err
 		}

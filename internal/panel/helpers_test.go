@@ -91,6 +91,10 @@ func (d *nodeData) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) 
 	return do(conn)
 }
 
+func (d *nodeData) Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error {
+	return d.Use(ctx, c, do)
+}
+
 // UsersChanged implements fleet.Data.
 func (d *nodeData) UsersChanged(string) {}
 

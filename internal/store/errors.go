@@ -9,6 +9,8 @@ import (
 // The outcomes that callers are expected to tell apart, with errors.Is. Every other error means that the database could
 // not do its work, and that nothing was changed.
 var (
+	// ErrSuspended is returned by who asks a cluster's node, and must not wake it, if that is suspended.
+	ErrSuspended = errors.New("the cluster is suspended")
 	// ErrNotFound says that no such cluster, restore point or token exists.
 	ErrNotFound = errors.New("not found")
 	// ErrNameTaken says that another cluster, or token, has that name. A cluster that is being destroyed still has it.
