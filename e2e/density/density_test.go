@@ -2,7 +2,6 @@ package density
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"tine/e2e/harness"
-	"tine/internal/host"
 )
 
 func things(c *mongo.Client) *mongo.Collection { return c.Database("shop").Collection("things") }
@@ -255,45 +253,6 @@ func TestSuspendedClustersStaySoWhenTineIsKilled(t *testing.T) { //nolint:parall
 		t.Errorf("the suspended cluster shows the databases %v", s.DBNames)
 	}
 	wantCount(t, connect(t, c.Connection.URI), 1)
-}
-
-// A kill anywhere in a suspension or a wake leaves a cluster that serves, with all that was written.
-func TestKilledAtEachStep(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("steps")))
-	written := 0
-	for _, step := range host.Steps() {
-		if !strings.HasPrefix(step, "suspend/") && !strings.HasPrefix(step, "wake/") {
-			continue
-		}
-		restart(t, step)
-		client := connect(t, c.Connection.URI)
-		written++
-		insert(t, client, written)
-		if err := change(t, c.ID, map[string]any{"now": true}); err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasPrefix(step, "wake/") {
-			waitFor(t, "the node to stop", func() bool { return nodes(t) == 0 })
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			_ = findOnce(ctx, &cluster{client: client}) // it dies with the process
-			cancel()
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		err := tine.Exited(ctx)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(step, " was not reached", lastLines())
-		}
-		if err := tine.Start(t.Context()); err != nil {
-			t.Fatal(step, err)
-		}
-		wantCount(t, connect(t, c.Connection.URI), int64(written))
-		if s := stateOf(t, c.ID); s.Status != "online" {
-			t.Errorf("after %s the cluster is %+v", step, s)
-		}
-		// An interrupted suspension goes on.
-		waitFor(t, "the cluster to be shown as it is", func() bool { return stateOf(t, c.ID).Suspended == (nodes(t) == 0) })
-	}
 }
 
 // restart kills Tine and starts it, to be killed at a step if one is named.
