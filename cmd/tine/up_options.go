@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,22 +32,29 @@ type upOptions struct {
 
 	// What follows is for the configuration file alone.
 
-	Host          string         `yaml:"host"`           // name of this machine in the store
-	GatewayListen string         `yaml:"gateway_listen"` // address that gateways listen on; empty means gateway_host
-	DatabaseURL   string         `yaml:"database_url"`   // PostgreSQL for Tine's own data; empty means a node of its own
-	Catalog       string         `yaml:"catalog"`        // file with plans, regions and prices; empty means the built-in one
-	Pool          poolOptions    `yaml:"pool"`
-	History       historyOptions `yaml:"history"`
-	LogSink       logSinkOptions `yaml:"logsink"`
-	Insights      insightOptions `yaml:"insights"`
-	ExpirySettle  time.Duration  `yaml:"expiry_settle"` // how long the clock is watched before a cluster is destroyed because of it; 0 means 10 minutes
-	Suspend       suspendOptions `yaml:"suspend"`
+	Host          string      `yaml:"host"`           // name of this machine in the store
+	GatewayListen string      `yaml:"gateway_listen"` // address that gateways listen on; empty means gateway_host
+	DatabaseURL   string      `yaml:"database_url"`   // PostgreSQL for Tine's own data; empty means a node of its own
+	Catalog       string      `yaml:"catalog"`        // file with plans, regions and prices; empty means the built-in one
+	Pool          poolOptions `yaml:"pool"`
+	// Pools are those of regions that have their own, by slug; all other regions share Pool.
+	Pools        map[string]poolPlace `yaml:"pools"`
+	History      historyOptions       `yaml:"history"`
+	LogSink      logSinkOptions       `yaml:"logsink"`
+	Insights     insightOptions       `yaml:"insights"`
+	ExpirySettle time.Duration        `yaml:"expiry_settle"` // how long the clock is watched before a cluster is destroyed because of it; 0 means 10 minutes
+	Suspend      suspendOptions       `yaml:"suspend"`
+}
+
+// poolPlace says what a pool is made of.
+type poolPlace struct {
+	Path     string `yaml:"path"`      // mount point; empty means DATA/pool, or DATA/pools/REGION
+	Device   string `yaml:"device"`    // block device to mount there
+	ImageGiB int64  `yaml:"image_gib"` // size of the image that is made if there is neither a btrfs nor a device; 0 chooses
 }
 
 type poolOptions struct {
-	Path     string `yaml:"path"`      // mount point; empty means DATA/pool
-	Device   string `yaml:"device"`    // block device to mount there
-	ImageGiB int64  `yaml:"image_gib"` // size of the image that is made if there is neither a btrfs nor a device; 0 chooses
+	poolPlace `yaml:",inline"`
 
 	// What happens when less than so many per cent are free; 0 chooses.
 
@@ -133,8 +142,8 @@ func (o *upOptions) validate() error {
 	if o.GatewayListen == "" {
 		o.GatewayListen = o.GatewayHost
 	}
-	if o.Pool.Path == "" {
-		o.Pool.Path = filepath.Join(o.DataDir, "pool")
+	if err := o.validatePools(); err != nil {
+		return err
 	}
 	if err := o.validateTLS(); err != nil {
 		return err
@@ -144,6 +153,40 @@ func (o *upOptions) validate() error {
 	}
 	_, err := o.ports()
 	return err
+}
+
+// validatePools completes the pools' paths, and refuses two pools in one place.
+func (o *upOptions) validatePools() error {
+	if o.Pool.Path == "" {
+		o.Pool.Path = o.ownPool()
+	}
+	paths := map[string]string{filepath.Clean(o.Pool.Path): "pool"}
+	devices := map[string]string{o.Pool.Device: "pool"}
+	for _, region := range slices.Sorted(maps.Keys(o.Pools)) {
+		place, name := o.Pools[region], "pools."+region
+		if region == "" || region != filepath.Base(region) || strings.HasPrefix(region, ".") {
+			return fmt.Errorf("pools has %q where the slug of a region is expected, such as fra1", region)
+		}
+		if place.Path == "" {
+			place.Path = o.ownRegionPool(region)
+		}
+		if other, taken := paths[filepath.Clean(place.Path)]; taken {
+			return fmt.Errorf("%s and %s have the path %s; each pool needs one of its own", other, name, place.Path)
+		}
+		if other, taken := devices[place.Device]; taken && place.Device != "" {
+			return fmt.Errorf("%s and %s have the device %s; each pool needs one of its own", other, name, place.Device)
+		}
+		paths[filepath.Clean(place.Path)], devices[place.Device] = name, name
+		o.Pools[region] = place
+	}
+	return nil
+}
+
+// ownPool and ownRegionPool are where pools are that the operator does not say anything else of.
+func (o *upOptions) ownPool() string { return filepath.Join(o.DataDir, "pool") }
+
+func (o *upOptions) ownRegionPool(region string) string {
+	return filepath.Join(o.DataDir, "pools", region)
 }
 
 func (p poolOptions) space() host.SpaceConfig {

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,9 +50,8 @@ type up struct {
 
 	lock    *os.File
 	root    *engine.Root
-	pool    *storage.Pool
+	pools   map[string]host.Pool // by what clusters' rows call them
 	runtime *sandbox.Runtime
-	golden  string
 	control *host.Control
 	store   *store.Store
 	catalog *catalog.Catalog
@@ -70,7 +71,7 @@ func (u *up) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	u.cancel = cancel
 	for _, part := range []func(context.Context) error{
-		u.lockDataDir, u.openCerts, u.openSecrets, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
+		u.lockDataDir, u.openCerts, u.openSecrets, u.openCatalog, u.openMachine, u.openStore, u.ensureAdminToken, u.startHost, u.startAPI,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -167,15 +168,25 @@ func (u *up) openSecrets(context.Context) (err error) {
 	return err
 }
 
-// openMachine opens what the nodes are made of: engine, pool, containers and the golden volume.
+// openCatalog reads what can be had.
+func (u *up) openCatalog(context.Context) (err error) {
+	if u.catalog, err = catalog.Load(u.opts.Catalog); err != nil {
+		return err
+	}
+	for _, region := range u.regionsWithPools() {
+		if _, known := u.catalog.Region(region); !known {
+			return fmt.Errorf("pools has the region %q, which is not in the catalog", region)
+		}
+	}
+	return nil
+}
+
+// regionsWithPools are those that have a pool of their own.
+func (u *up) regionsWithPools() []string { return slices.Sorted(maps.Keys(u.opts.Pools)) }
+
+// openMachine opens what the nodes are made of: engine, pools, containers and the golden volumes.
 func (u *up) openMachine(ctx context.Context) (err error) {
 	if u.root, err = engine.Open(u.opts.EngineDir); err != nil {
-		return err
-	}
-	if u.pool, err = storage.OpenPool(ctx, u.poolConfig()); err != nil {
-		return err
-	}
-	if err := host.MakeRoom(u.pool); err != nil {
 		return err
 	}
 	u.runtime, err = sandbox.New(sandbox.Config{
@@ -185,23 +196,44 @@ func (u *up) openMachine(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	u.golden, err = u.root.BuildGolden(ctx, u.pool, u.runtime, filepath.Join(u.opts.DataDir, "golden"))
-	if err != nil {
+	u.pools = map[string]host.Pool{}
+	if err := u.openPool(ctx, store.DefaultPool, u.opts.Pool.poolPlace, u.opts.ownPool()); err != nil {
 		return err
 	}
-	u.log.DebugContext(ctx, "machine open", "engine", u.root.Version(), "golden", u.golden, "duration", time.Since(start))
+	for _, region := range u.regionsWithPools() {
+		if err := u.openPool(ctx, region, u.opts.Pools[region], u.opts.ownRegionPool(region)); err != nil {
+			return fmt.Errorf("region %s: %w", region, err)
+		}
+	}
 	return nil
 }
 
-// poolConfig prefers what the operator provides; without anything it is an image in the data directory.
-func (u *up) poolConfig() storage.PoolConfig {
+// openPool opens a pool and sees to it that it has a golden volume.
+func (u *up) openPool(ctx context.Context, name string, place poolPlace, own string) error {
+	start := time.Now()
+	pool, err := storage.OpenPool(ctx, poolConfig(place, own))
+	if err != nil {
+		return err
+	}
+	p := host.Pool{Storage: pool}
+	u.pools[name] = p // it has to be closed, whatever comes
+	if err := host.MakeRoom(pool); err != nil {
+		return err
+	}
+	if p.Golden, err = u.root.BuildGolden(ctx, pool, u.runtime, filepath.Join(u.opts.DataDir, "golden")); err != nil {
+		return err
+	}
+	u.pools[name] = p
+	u.log.DebugContext(ctx, "pool open", "path", pool.Path(), "engine", u.root.Version(), "golden", p.Golden, "duration", time.Since(start))
+	return nil
+}
+
+// poolConfig prefers what the operator provides; without anything it is an image beside own, the pool's path then.
+func poolConfig(p poolPlace, own string) storage.PoolConfig {
 	const gib = 1 << 30
-	p := u.opts.Pool
 	cfg := storage.PoolConfig{Path: p.Path, Device: p.Device}
-	if p.Device == "" && p.Path == filepath.Join(u.opts.DataDir, "pool") {
-		cfg.Image = filepath.Join(u.opts.DataDir, "pool.img")
-		cfg.ImageSize = p.ImageGiB * gib
+	if p.Device == "" && p.Path == own {
+		cfg.Image, cfg.ImageSize = own+".img", p.ImageGiB*gib
 	}
 	return cfg
 }
@@ -217,10 +249,7 @@ func (u *up) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if u.store, err = store.Open(ctx, cfg, u.log); err != nil {
-		return err
-	}
-	u.catalog, err = catalog.Load(u.opts.Catalog)
+	u.store, err = store.Open(ctx, cfg, u.log)
 	return err
 }
 
@@ -234,7 +263,7 @@ func (u *up) databaseConfig(ctx context.Context) (*pgxpool.Config, error) {
 	}
 	var err error
 	u.control, err = host.StartControl(ctx, host.ControlConfig{
-		DataDir: u.opts.DataDir, Golden: u.golden, Pool: u.pool, Root: u.root, Runtime: u.runtime,
+		DataDir: u.opts.DataDir, Golden: u.pools[store.DefaultPool].Golden, Pool: u.pools[store.DefaultPool].Storage, Root: u.root, Runtime: u.runtime,
 	})
 	if err != nil {
 		return nil, err
@@ -283,13 +312,16 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		Wake: func(clusterID string) error { return u.host.Wake(clusterID) },
 		Log:  u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
 	})
-	u.host, err = host.New(host.Config{
-		Name: u.opts.Host, DataDir: u.opts.DataDir, Golden: u.golden,
-		Store: u.store, Pool: u.pool, Root: u.root, Runtime: u.runtime, Catalog: u.catalog,
-		History: history.New(history.Config{
-			Pool: u.pool, Records: u.store, Log: u.log,
+	for name, p := range u.pools {
+		p.History = history.New(history.Config{
+			Pool: p.Storage, Records: u.store, Log: u.log,
 			Budget: u.opts.History.ReplayBudget << 20, Interval: u.opts.History.Interval, Window: u.opts.History.Window,
-		}),
+		})
+		u.pools[name] = p
+	}
+	u.host, err = host.New(host.Config{
+		Name: u.opts.Host, DataDir: u.opts.DataDir,
+		Store: u.store, Pools: u.pools, Root: u.root, Runtime: u.runtime, Catalog: u.catalog,
 		Gateway: u.gateway, GatewayAddress: u.opts.GatewayListen,
 		Log:       u.log,
 		Space:     u.opts.Pool.space(),
@@ -319,7 +351,7 @@ func (u *up) startAPI(ctx context.Context) error {
 	ports.Usable = func(port int) bool { return portIsFree(u.opts.GatewayListen, port) }
 	f := fleet.New(fleet.Config{
 		Store: u.store, Data: u.host, Log: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
-		Ports: ports, HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
+		Ports: ports, Pools: u.regionsWithPools(), HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
 		SuspendAfter: u.opts.Suspend.After,
 		TLS:          u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
 	})

@@ -54,8 +54,8 @@ func (u *up) stopMachine(ctx context.Context) error {
 	if u.control != nil {
 		errs = append(errs, u.control.Stop(ctx, nodePatience))
 	}
-	if u.pool != nil {
-		errs = append(errs, u.pool.Close(ctx))
+	for _, p := range u.pools {
+		errs = append(errs, p.Storage.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

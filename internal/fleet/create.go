@@ -124,13 +124,21 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 		StorageMiB: r.StorageMiB, Tags: r.Tags, ProjectID: r.ProjectID, PrivateNetworkUUID: r.PrivateNetworkUUID, ServiceNames: r.ServiceNames,
 		CreatedAt: r.ReceivedAt, RequestedAt: r.ReceivedAt, Host: f.cfg.Host,
 	}
+	var source store.Cluster
 	if r.Source != nil {
-		if err := f.checkSource(ctx, r, &c); err != nil {
+		var err error
+		if source, err = f.checkSource(ctx, r, &c); err != nil {
 			return store.Cluster{}, err
 		}
 	}
 	if err := f.checkAttributes(&c); err != nil {
 		return store.Cluster{}, err
+	}
+	if !c.IsFork() || c.Region != source.Region {
+		c.Pool = f.poolOf(c.Region)
+	}
+	if c.IsFork() && c.Pool != source.Pool {
+		return store.Cluster{}, invalid("region", "must be one whose clusters are kept with those of %s; got %s", source.Region, quote(c.Region))
 	}
 	if err := f.chooseSuspendAfter(r, &c); err != nil {
 		return store.Cluster{}, err
@@ -156,7 +164,7 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 		c.ExpiresAt = new(r.ReceivedAt.Add(*r.ExpiresIn))
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
-	return c, f.checkSpace(ctx, c.Host)
+	return c, f.checkSpace(ctx, c.Host, c.Pool)
 }
 
 // equip gives a new cluster what must be made for it, and returns the password.

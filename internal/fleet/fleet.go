@@ -24,6 +24,8 @@ type Config struct {
 	// the gateways on it, Ports where those may listen.
 	Host, GatewayHost string
 	Ports             store.PortRange
+	// Pools are the regions that have a pool of their own on that host; all others share one.
+	Pools []string
 	// TLS says whether clients of clusters have to speak TLS; then connection strings ask for it.
 	TLS bool
 	// CA returns the certificate, in PEM form, that clients have to trust; nil if they trust what they are shown anyway. Default: that.

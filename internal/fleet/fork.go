@@ -16,39 +16,40 @@ const (
 	fieldAt     = "backup_restore.backup_created_at"
 )
 
-// checkSource completes c from the source it is forked from.
-func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Cluster) error {
+// checkSource completes c from the source it is forked from, and returns that.
+func (f *Fleet) checkSource(ctx context.Context, r CreateRequest, c *store.Cluster) (store.Cluster, error) {
 	source, err := f.source(ctx, r.Source)
 	if err != nil {
-		return err
+		return source, err
 	}
 	if !source.IsForkable() {
-		return &Error{
+		return source, &Error{
 			Kind: NotReady, Field: fieldSource,
 			Message: fmt.Sprintf("%s must name an online cluster; %s %s", fieldSource, quote(r.Source.label()), inWords(source.Status)),
 		}
 	}
 	if c.Version != "" && c.Version != source.Version {
-		return invalid("version", "must be %s, the version of the source %s; got %s", source.Version, quote(source.Name), quote(r.Version))
+		return source, invalid("version", "must be %s, the version of the source %s; got %s", source.Version, quote(source.Name), quote(r.Version))
 	}
 	points, err := f.cfg.Store.RestorePoints(ctx, source.ID)
 	if err != nil {
-		return err
+		return source, err
 	}
 	if r.Source.At != nil {
 		at, err := f.checkTime(fieldAt, source, points, *r.Source.At, r.ReceivedAt)
 		if err != nil {
-			return err
+			return source, err
 		}
 		c.ForkAt = &at
 	}
 	if err := f.checkTransaction(ctx, source, points, r, c); err != nil {
-		return err
+		return source, err
 	}
 	c.SourceID = source.ID
 	c.Charge.SharedBytes = sharedBytes(points, c.ForkAt)
+	c.Pool = source.Pool // unless it is to be in another region
 	inherit(c, source)
-	return f.checkRoom(c, source, points, r.StorageMiB != 0)
+	return source, f.checkRoom(c, source, points, r.StorageMiB != 0)
 }
 
 func (f *Fleet) source(ctx context.Context, s *Source) (store.Cluster, error) {

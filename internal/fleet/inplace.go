@@ -169,6 +169,9 @@ func (f *Fleet) Swap(ctx context.Context, id, with string) error {
 		return notOnline(b)
 	case a.Host != b.Host:
 		return invalid("with", "must be a cluster of the same host as %s", quote(a.Name))
+	case a.Pool != b.Pool:
+		return invalid("with", "must be a cluster of the region %s, like %s; %s is in %s, whose data are on another disk; migrate or fork it first",
+			a.Region, quote(a.Name), quote(b.Name), b.Region)
 	case a.Version != b.Version:
 		return invalid("with", "must be a cluster of version %s, like %s; %s has version %s", a.Version, quote(a.Name), quote(b.Name), b.Version)
 	}

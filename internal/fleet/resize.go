@@ -67,6 +67,9 @@ func (f *Fleet) migrate(ctx context.Context, c store.Cluster, region string) err
 	if region == c.Region {
 		return invalid("region", "must be another one than %s, which the cluster is in", region)
 	}
+	if f.poolOf(region) != c.Pool {
+		return invalid("region", "must be one whose clusters are kept with those of %s; got %s", c.Region, quote(region))
+	}
 	return f.reconfigure(ctx, c, to)
 }
 

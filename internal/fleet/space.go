@@ -17,10 +17,10 @@ func (f *Fleet) Space(ctx context.Context, id string) (store.ClusterSpace, error
 	return f.cfg.Store.ClusterSpace(ctx, id)
 }
 
-// checkSpace refuses another cluster on a host whose pool is nearly full. Whether it is, its host says, which also sees to it that the answer does not change from
+// checkSpace refuses another cluster in a pool that is nearly full. Whether it is, its host says, which also sees to it that the answer does not change from
 // one moment to the next. A host that has not looked yet has a pool that it has just opened.
-func (f *Fleet) checkSpace(ctx context.Context, host string) error {
-	s, err := f.cfg.Store.HostSpace(ctx, host)
+func (f *Fleet) checkSpace(ctx context.Context, host, pool string) error {
+	s, err := f.cfg.Store.HostSpace(ctx, host, pool)
 	if errors.Is(err, store.ErrNotFound) || err == nil && s.Level == store.SpaceAmple {
 		return nil
 	}
@@ -28,7 +28,11 @@ func (f *Fleet) checkSpace(ctx context.Context, host string) error {
 		return err
 	}
 	const percent = 100
+	where := "the host " + host
+	if pool != store.DefaultPool {
+		where = "the region " + pool
+	}
 	return &Error{Kind: Full, Message: fmt.Sprintf(
-		"the host %s has no room for another cluster: %d %% of its disk must be free, and %d %% are; destroy clusters that are not needed, or add storage",
-		host, int(math.Ceil(s.RequiredShare*percent)), int(math.Floor(s.FreeShare*percent)))}
+		"%s has no room for another cluster: %d %% of its disk must be free, and %d %% are; destroy clusters that are not needed, or add storage",
+		where, int(math.Ceil(s.RequiredShare*percent)), int(math.Floor(s.FreeShare*percent)))}
 }

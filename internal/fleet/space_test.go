@@ -37,7 +37,7 @@ func (b bundle) setSpace(t *testing.T, s store.HostSpace) {
 // nameSentence is how that name is refused whatever the pool has.
 func nameSentence(t *testing.T, b bundle, name string) string {
 	t.Helper()
-	space, err := b.store.HostSpace(t.Context(), "local")
+	space, err := b.store.HostSpace(t.Context(), "local", store.DefaultPool)
 	if err != nil {
 		t.Fatal(err)
 	}

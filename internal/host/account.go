@@ -39,13 +39,22 @@ func (h *Host) account(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for name := range h.cfg.Pools {
+		if err := h.accountPool(ctx, name, clusters); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) accountPool(ctx context.Context, name string, clusters []store.Cluster) error {
 	var holders []storage.Holder
 	var list []store.ClusterSpace
 	for _, c := range clusters {
-		if !c.IsServed() {
+		if !c.IsServed() || c.Pool != name {
 			continue
 		}
-		kept, err := h.cfg.History.Space(ctx, h.source(c, h.node(c)))
+		kept, err := h.history(c).Space(ctx, h.source(c, h.node(c)))
 		if err != nil {
 			return err
 		}
@@ -53,11 +62,11 @@ func (h *Host) account(ctx context.Context) error {
 		list = append(list, store.ClusterSpace{ClusterID: c.ID, WALBytes: kept.WALBytes, MeasuredAt: time.Now()})
 	}
 	// The golden volume is somebody, too: what a cluster shares with it would not be free without the cluster.
-	holders = append(holders, storage.Holder{Live: h.cfg.Golden})
+	holders = append(holders, storage.Holder{Live: h.cfg.Pools[name].Golden})
 	if len(list) == 0 {
 		return nil
 	}
-	accounts, err := h.cfg.Pool.Accounts(ctx, holders)
+	accounts, err := h.cfg.Pools[name].Storage.Accounts(ctx, holders)
 	if err != nil {
 		return err
 	}

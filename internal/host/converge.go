@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +22,9 @@ func (h *Host) converge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := h.checkPools(clusters); err != nil {
+		return err
+	}
 	if err := h.removeOrphans(ctx, clusters); err != nil {
 		return err
 	}
@@ -34,13 +36,10 @@ func (h *Host) converge(ctx context.Context) error {
 // nothing: it is undone before its status says so, but for a kill in between.
 func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) error {
 	nodes := map[string]bool{ControlNode: true}
-	histories := make(map[string]string)
 	for _, c := range clusters {
-		if c.Status == store.StatusFailed {
-			continue
+		if c.Status != store.StatusFailed {
+			nodes[c.Node.ID] = true
 		}
-		nodes[c.Node.ID] = true
-		histories[c.HistoryID] = c.ID
 	}
 	containers, err := h.cfg.Runtime.List(ctx)
 	if err != nil {
@@ -53,38 +52,58 @@ func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) erro
 			}
 		}
 	}
-	names, err := h.cfg.Pool.List(volumes)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !nodes[name] {
-			if err := h.cfg.Pool.Delete(ctx, volumes+"/"+name); err != nil {
-				return fmt.Errorf("remove orphaned volume %s: %w", name, err)
-			}
-		}
-	}
-	if err := h.removeOldGolden(ctx); err != nil {
-		return err
-	}
 	for _, dir := range []string{"sockets", "logs"} {
 		if err := removeUnknown(filepath.Join(h.cfg.DataDir, dir), nodes); err != nil {
 			return err
 		}
 	}
-	return h.cfg.History.Sweep(ctx, histories)
+	for name := range h.cfg.Pools {
+		if err := h.removeOrphansOf(ctx, name, clusters); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// removeOldGolden removes the golden volumes of earlier engines and configurations. Clusters that were made from them do not need them.
-func (h *Host) removeOldGolden(ctx context.Context) error {
-	dir := path.Dir(h.cfg.Golden)
-	names, err := h.cfg.Pool.List(dir)
+// removeOrphansOf removes what is in a pool and belongs to no cluster there.
+func (h *Host) removeOrphansOf(ctx context.Context, name string, clusters []store.Cluster) error {
+	pool := h.cfg.Pools[name]
+	nodes, histories := map[string]bool{}, map[string]string{}
+	if name == store.DefaultPool {
+		nodes[ControlNode] = true
+	}
+	for _, c := range clusters {
+		if c.Status != store.StatusFailed && c.Pool == name {
+			nodes[c.Node.ID] = true
+			histories[c.HistoryID] = c.ID
+		}
+	}
+	names, err := pool.Storage.List(volumes)
+	if err != nil {
+		return err
+	}
+	for _, node := range names {
+		if !nodes[node] {
+			if err := pool.Storage.Delete(ctx, volumes+"/"+node); err != nil {
+				return fmt.Errorf("remove orphaned volume %s: %w", node, err)
+			}
+		}
+	}
+	if err := h.removeOldGolden(ctx, pool); err != nil {
+		return err
+	}
+	return pool.History.Sweep(ctx, histories)
+}
+
+// removeOldGolden removes the golden volumes of earlier engines and configurations from a pool. Clusters that were made from them do not need them.
+func (h *Host) removeOldGolden(ctx context.Context, pool Pool) error {
+	names, err := pool.Storage.List(pool.goldenDir())
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if volume := dir + "/" + name; volume != h.cfg.Golden {
-			if err := h.cfg.Pool.Delete(ctx, volume); err != nil {
+		if volume := pool.goldenDir() + "/" + name; volume != pool.Golden {
+			if err := pool.Storage.Delete(ctx, volume); err != nil {
 				return fmt.Errorf("remove old golden volume: %w", err)
 			}
 		}

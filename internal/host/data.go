@@ -78,12 +78,12 @@ func (h *Host) UsersChanged(clusterID string) { h.cfg.Gateway.UsersChanged(clust
 // Transactions returns the transactions around a moment of a cluster's history, up to count before and up to count after it; with marked set only
 // those that changed the schema.
 func (h *Host) Transactions(ctx context.Context, c store.Cluster, at time.Time, count int, marked bool) ([]wal.Commit, error) {
-	return h.cfg.History.Around(ctx, h.source(c, h.node(c)), at, count, marked)
+	return h.history(c).Around(ctx, h.source(c, h.node(c)), at, count, marked)
 }
 
 // Transaction returns the transaction whose commit record begins at lsn; found is false if the cluster's history has none.
 func (h *Host) Transaction(ctx context.Context, c store.Cluster, lsn wal.LSN) (t wal.Commit, found bool, err error) {
-	t, err = h.cfg.History.Commit(ctx, h.source(c, h.node(c)), lsn)
+	t, err = h.history(c).Commit(ctx, h.source(c, h.node(c)), lsn)
 	if errors.Is(err, history.ErrNoCommit) || errors.Is(err, history.ErrOutside) {
 		return wal.Commit{}, false, nil
 	}

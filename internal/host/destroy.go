@@ -55,8 +55,8 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 			return nil
 		},
 		"node":    h.node(c).Kill,
-		"volume":  func(ctx context.Context) error { return h.cfg.Pool.Delete(ctx, volumeOf(c)) },
-		"history": func(ctx context.Context) error { return h.cfg.History.Forget(ctx, h.source(c, h.node(c))) },
+		"volume":  func(ctx context.Context) error { return h.pool(c).Storage.Delete(ctx, volumeOf(c)) },
+		"history": func(ctx context.Context) error { return h.history(c).Forget(ctx, h.source(c, h.node(c))) },
 		"files":   func(context.Context) error { return h.removeFiles(c) },
 		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },
 	}

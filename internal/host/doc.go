@@ -45,11 +45,13 @@
 // At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to
 // nothing is removed, and jobs that a killed process left are done again. Nodes outlive the host's process.
 //
-// The pool is looked at every few seconds, and has one of four levels, each of which does what the one before does:
+// A host has one pool for all regions, or others beside it for some of them. A cluster's row says in which of them its volume and its history are.
+//
+// Each pool is looked at every few seconds, and has one of four levels, each of which does what the one before does:
 //
 //	ample      nothing is done
 //	tight      fleet makes no new clusters, because the store says so
-//	short      the oldest restore points of all clusters together are deleted in small batches, each with an event, but never the newest of a
+//	short      the oldest restore points of all its clusters together are deleted in small batches, each with an event, but never the newest of a
 //	           cluster; a batch waits until the space of the one before has come back
 //	critical   in larger batches; old golden volumes go, and at last a file that is kept for that, so that the control node can record it all
 //

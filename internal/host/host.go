@@ -19,7 +19,6 @@ import (
 	"tine/internal/gateway"
 	"tine/internal/history"
 	"tine/internal/sandbox"
-	"tine/internal/storage"
 	"tine/internal/store"
 )
 
@@ -27,13 +26,12 @@ import (
 type Config struct {
 	Name    string // of the host, as in the clusters' rows
 	DataDir string // socket directories and logs are below it
-	Golden  string // name of the golden volume in Pool
 
-	Store   *store.Store
-	Pool    *storage.Pool
+	Store *store.Store
+	// Pools are where clusters are kept, by what their rows call them; store.DefaultPool is one of them.
+	Pools   map[string]Pool
 	Root    *engine.Root
 	Runtime *sandbox.Runtime
-	History *history.History
 	Catalog *catalog.Catalog
 	Gateway *gateway.Server
 	// GatewayAddress is the IP address or host name that gateways listen on.
@@ -69,7 +67,7 @@ type Host struct {
 		operations map[string]*sync.Mutex   // one operation a cluster at a time
 		running    map[string]*running      // by cluster ID
 		over       map[string]bool          // clusters whose data have reached their storage
-		full       bool                     // the pool is full: no data may grow
+		full       map[string]bool          // pools that are full: no data in them may grow
 		uses       map[string]*sync.RWMutex // by cluster ID: who is in the cluster's data, and who gives them away
 	}
 }
@@ -103,6 +101,7 @@ func New(cfg Config) (*Host, error) {
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
 	h.mu.over = make(map[string]bool)
+	h.mu.full = make(map[string]bool)
 	h.mu.uses = make(map[string]*sync.RWMutex)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, createWorker{host: h})
@@ -137,7 +136,9 @@ func (h *Host) Start(ctx context.Context) error {
 	if err := h.jobs.Start(h.ctx); err != nil {
 		return fmt.Errorf("start host %s: start jobs: %w", h.cfg.Name, err)
 	}
-	h.background.Go(func() { h.guardSpace(h.ctx) })
+	for name := range h.cfg.Pools {
+		h.background.Go(func() { h.guardSpace(h.ctx, name) })
+	}
 	h.background.Go(func() { h.watchStorage(h.ctx) })
 	h.background.Go(func() { h.keepAccounts(h.ctx) })
 	return nil
@@ -224,7 +225,7 @@ func (h *Host) node(c store.Cluster) *engine.Node {
 		ID:        c.Node.ID,
 		Root:      h.cfg.Root,
 		Runtime:   h.cfg.Runtime,
-		Volume:    h.cfg.Pool.VolumePath(volumeOf(c)),
+		Volume:    h.pool(c).Storage.VolumePath(volumeOf(c)),
 		SocketDir: h.socketDir(c),
 		LogPath:   h.logPath(c),
 		TTLPaused: c.TTLPaused,

@@ -131,7 +131,7 @@ func (h *Host) make(ctx context.Context, id string, attempt int) error {
 	}
 	m := &making{Host: h, cluster: c, node: h.node(c)}
 	defer m.disconnect(ctx)
-	err = h.checkRoom()
+	err = h.checkRoom(c.Pool)
 	if err == nil {
 		err = h.runSteps(ctx, operation, m.steps())
 	}
@@ -199,7 +199,7 @@ func (m *making) giveUp(ctx context.Context, cause error, attempt int) error {
 		return errors.Join(cause, err)
 	}
 	sentence, permanent := explain(cause)
-	if !permanent && m.outOfSpace(cause) {
+	if !permanent && m.outOfSpace(m.cluster.Pool, cause) {
 		sentence, permanent = "The host's disk is full; destroy clusters that are not needed, or add storage, and try again.", true
 	}
 	if !permanent && attempt < attempts {
@@ -235,16 +235,16 @@ func (m *making) clear(ctx context.Context) error {
 	if err := m.node.Kill(ctx); err != nil {
 		return err
 	}
-	if err := m.cfg.Pool.Delete(ctx, volumeOf(m.cluster)); err != nil {
+	if err := m.pool(m.cluster).Storage.Delete(ctx, volumeOf(m.cluster)); err != nil {
 		return err
 	}
-	return m.cfg.History.Forget(ctx, m.source(m.cluster, m.node))
+	return m.history(m.cluster).Forget(ctx, m.source(m.cluster, m.node))
 }
 
 func (m *making) makeVolume(ctx context.Context) error {
 	c := m.cluster
 	if !c.IsFork() {
-		return m.cfg.Pool.Clone(ctx, m.cfg.Golden, volumeOf(c))
+		return m.pool(c).Storage.Clone(ctx, m.pool(c).Golden, volumeOf(c))
 	}
 	src, err := m.cfg.Store.Cluster(ctx, c.SourceID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -255,10 +255,10 @@ func (m *making) makeVolume(ctx context.Context) error {
 	}
 	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
 	if c.ForkAt == nil {
-		return m.cfg.Pool.Clone(ctx, volumeOf(src), volumeOf(c))
+		return m.pool(c).Storage.Clone(ctx, volumeOf(src), volumeOf(c))
 	}
 	m.from = m.liveSource(ctx, src)
-	m.restored, err = m.cfg.History.Restore(ctx, m.from, target(c), volumeOf(c))
+	m.restored, err = m.history(c).Restore(ctx, m.from, target(c), volumeOf(c))
 	m.recovery = m.restored.Recovery
 	return err
 }
@@ -281,7 +281,7 @@ func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source
 func (m *making) startNode(ctx context.Context) (err error) {
 	m.conn, err = m.node.StartFresh(ctx, m.recovery)
 	if errors.Is(err, engine.ErrExited) && m.cluster.ForkAt != nil {
-		err = errors.Join(err, m.cfg.History.Verify(ctx, m.from, m.restored))
+		err = errors.Join(err, m.history(m.cluster).Verify(ctx, m.from, m.restored))
 	}
 	if err == nil {
 		// A fork has the schema of its source, as it was then.
@@ -310,7 +310,7 @@ func (m *making) setPassword(ctx context.Context) error {
 func (m *making) makeDurable(ctx context.Context) error {
 	src := m.source(m.cluster, m.node)
 	src.Connect = func(context.Context) (*pgx.Conn, func(), error) { return m.conn, func() {}, nil }
-	_, err := m.cfg.History.TakeFirst(ctx, src, func() error { return m.node.TurnSyncOn(ctx, m.conn) })
+	_, err := m.history(m.cluster).TakeFirst(ctx, src, func() error { return m.node.TurnSyncOn(ctx, m.conn) })
 	return err
 }
 

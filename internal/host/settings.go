@@ -50,7 +50,7 @@ func (h *Host) applySettings(ctx context.Context, id string) error {
 // gatewaySettings are a cluster's settings as its gateway takes them. What cannot be read trusts nobody and has the default: the store
 // holds nothing that fleet has not checked.
 func (h *Host) gatewaySettings(c store.Cluster) gateway.Settings {
-	g := gateway.Settings{Sources: h.sources(c), SuspendAfter: c.SuspendAfter, Growth: h.growth(c.ID)}
+	g := gateway.Settings{Sources: h.sources(c), SuspendAfter: c.SuspendAfter, Growth: h.growth(c.ID, c.Pool)}
 	if plan, ok := h.cfg.Catalog.Plan(c.Size); ok {
 		g.MaxConnections = plan.MaxConnections
 	}

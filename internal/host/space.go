@@ -99,18 +99,20 @@ func (l limits) full(before bool, free float64) bool {
 	return free < limit
 }
 
-// guard looks after the pool's space. It is used by one goroutine.
+// guard looks after the space of a pool. It is used by one goroutine.
 type guard struct {
 	*Host
+	name      string
+	pool      Pool
 	level     store.SpaceLevel
 	recorded  time.Time
 	exhausted bool // there was nothing more to delete
 	full      bool // no data may grow
 }
 
-// guardSpace looks at the pool again and again, until ctx ends.
-func (h *Host) guardSpace(ctx context.Context) {
-	g := &guard{Host: h, level: store.SpaceAmple}
+// guardSpace looks at a pool again and again, until ctx ends.
+func (h *Host) guardSpace(ctx context.Context, name string) {
+	g := &guard{Host: h, name: name, pool: h.cfg.Pools[name], level: store.SpaceAmple}
 	tick := time.NewTicker(h.cfg.Space.interval())
 	defer tick.Stop()
 	failing := false
@@ -133,26 +135,26 @@ func (g *guard) look(ctx context.Context) error {
 	deleting := 0
 	if g.level == store.SpaceShort || g.level == store.SpaceCritical {
 		var err error
-		if deleting, err = g.cfg.Pool.Reclaim(ctx); err != nil {
+		if deleting, err = g.pool.Storage.Reclaim(ctx); err != nil {
 			return err
 		}
 	}
-	s, err := g.cfg.Pool.Space()
+	s, err := g.pool.Storage.Space()
 	if err != nil {
 		return err
 	}
 	l := g.cfg.Space.limits(s.Total)
 	level := l.level(g.level, s.FreeShare())
 	if level != g.level {
-		g.log.WarnContext(ctx, "the pool's space has another level", "level", level, "before", g.level, "free_bytes", s.Free,
+		g.log.WarnContext(ctx, "the pool's space has another level", "pool", g.pool.Storage.Path(), "level", level, "before", g.level, "free_bytes", s.Free,
 			"free_percent", int(100*s.FreeShare()))
 		g.exhausted, g.recorded = false, time.Time{}
 	}
 	g.level = level
 	if full := l.full(g.full, s.FreeShare()); full != g.full {
 		g.full = full
-		g.log.WarnContext(ctx, "writes that add to data are refused by all clusters, or no longer", "refused", full, "free_bytes", s.Free)
-		g.setFull(full)
+		g.log.WarnContext(ctx, "writes that add to data are refused by all clusters in the pool, or no longer", "pool", g.pool.Storage.Path(), "refused", full, "free_bytes", s.Free)
+		g.setFull(g.name, full)
 	}
 	// What gives way comes first: the store may be among those who have no space.
 	err = g.act(ctx, s, deleting)
@@ -160,7 +162,7 @@ func (g *guard) look(ctx context.Context) error {
 		return err
 	}
 	record := store.HostSpace{
-		Host: g.cfg.Name, Level: level, TotalBytes: s.Total, FreeBytes: s.Free, FreeShare: s.FreeShare(), RequiredShare: l.tight * recovered,
+		Host: g.cfg.Name, Pool: g.name, Level: level, TotalBytes: s.Total, FreeBytes: s.Free, FreeShare: s.FreeShare(), RequiredShare: l.tight * recovered,
 		MeasuredAt: time.Now(),
 	}
 	if level == store.SpaceAmple {
@@ -176,7 +178,7 @@ func (g *guard) look(ctx context.Context) error {
 // act does what the level asks for. While volumes that were deleted still have space, no more are: it would be in vain.
 func (g *guard) act(ctx context.Context, s storage.Space, deleting int) error {
 	if g.level == store.SpaceCritical {
-		if err := MakeRoom(g.cfg.Pool); err != nil {
+		if err := MakeRoom(g.pool.Storage); err != nil {
 			return err
 		}
 	}
@@ -185,11 +187,11 @@ func (g *guard) act(ctx context.Context, s storage.Space, deleting int) error {
 	}
 	switch g.level {
 	case store.SpaceAmple:
-		return makeReserve(g.cfg.Pool, s.Total)
+		return makeReserve(g.pool.Storage, s.Total)
 	case store.SpaceShort:
 		return g.shorten(ctx, shortBatch)
 	case store.SpaceCritical:
-		return errors.Join(g.removeOldGolden(ctx), g.shorten(ctx, criticalBatch))
+		return errors.Join(g.removeOldGolden(ctx, g.pool), g.shorten(ctx, criticalBatch))
 	default:
 		return nil
 	}
@@ -197,7 +199,7 @@ func (g *guard) act(ctx context.Context, s storage.Space, deleting int) error {
 
 // shorten deletes the oldest restore points of all clusters, and the WAL that only they needed: so all histories go back equally far.
 func (g *guard) shorten(ctx context.Context, most int) error {
-	points, err := g.cfg.Store.ExpendableRestorePoints(ctx, g.cfg.Name, most)
+	points, err := g.cfg.Store.ExpendableRestorePoints(ctx, g.cfg.Name, g.name, most)
 	if err != nil {
 		return err
 	}
@@ -219,7 +221,8 @@ func (g *guard) shorten(ctx context.Context, most int) error {
 	}
 	if !g.exhausted && len(points) == 0 {
 		g.exhausted = true
-		g.log.ErrorContext(ctx, "the pool is nearly full and there is no history left that could give way: add storage, or destroy clusters")
+		g.log.ErrorContext(ctx, "the pool is nearly full and there is no history left that could give way: add storage, or destroy clusters",
+			"pool", g.pool.Storage.Path())
 	}
 	return nil
 }
@@ -237,7 +240,10 @@ func (g *guard) shortenHistory(ctx context.Context, id string, most int) (int, e
 	if err != nil {
 		return 0, err
 	}
-	n, begin, err := g.cfg.History.Shorten(ctx, g.source(c, g.node(c)), most)
+	if c.Pool != g.name {
+		return 0, nil // it has just left
+	}
+	n, begin, err := g.pool.History.Shorten(ctx, g.source(c, g.node(c)), most)
 	if err != nil || n == 0 {
 		return n, err
 	}
@@ -256,8 +262,8 @@ func (h *Host) tryLockCluster(id string) (unlock func(), ok bool) {
 }
 
 // checkRoom fails if a cluster should not be made: fleet promised it when there was room, and what there is now is for those that are there.
-func (h *Host) checkRoom() error {
-	s, err := h.cfg.Pool.Space()
+func (h *Host) checkRoom(pool string) error {
+	s, err := h.cfg.Pools[pool].Storage.Space()
 	if err == nil && s.FreeShare() < h.cfg.Space.limits(s.Total).critical {
 		err = fmt.Errorf("%d bytes are free: %w", s.Free, unix.ENOSPC)
 	}
@@ -265,8 +271,8 @@ func (h *Host) checkRoom() error {
 }
 
 // outOfSpace says whether an operation failed because the pool is full. A node that could not write says so in its log alone, so the pool is asked, too.
-func (h *Host) outOfSpace(cause error) bool {
-	return errors.Is(cause, unix.ENOSPC) || errors.Is(h.checkRoom(), unix.ENOSPC)
+func (h *Host) outOfSpace(pool string, cause error) bool {
+	return errors.Is(cause, unix.ENOSPC) || errors.Is(h.checkRoom(pool), unix.ENOSPC)
 }
 
 // A pool keeps a file that holds nothing, so that there is something to give away when it is full: without any space at all, the control node could not

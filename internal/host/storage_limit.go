@@ -137,11 +137,11 @@ func (h *Host) judgeStorage(ctx context.Context, c store.Cluster, used int64) er
 }
 
 // growth says whether a cluster's data may grow.
-func (h *Host) growth(id string) gateway.Growth {
+func (h *Host) growth(id, pool string) gateway.Growth {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.mu.full:
+	case h.mu.full[pool]:
 		return gateway.DiskFull
 	case h.mu.over[id]:
 		return gateway.OverStorage
@@ -174,14 +174,16 @@ func (h *Host) setOver(id string, over bool) {
 func (h *Host) tellGrowth(id string) {
 	h.gateways.Lock()
 	defer h.gateways.Unlock()
-	h.cfg.Gateway.SetGrowth(id, h.growth(id))
+	if r := h.runningOf(id); r != nil {
+		h.cfg.Gateway.SetGrowth(id, h.growth(id, r.cluster.Pool))
+	}
 }
 
-// setFull lets no cluster's data grow, or all again.
-func (h *Host) setFull(full bool) {
+// setFull lets no data in a pool grow, or all again.
+func (h *Host) setFull(pool string, full bool) {
 	h.mu.Lock()
-	changed := h.mu.full != full
-	h.mu.full = full
+	changed := h.mu.full[pool] != full
+	h.mu.full[pool] = full
 	h.mu.Unlock()
 	if !changed {
 		return

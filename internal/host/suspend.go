@@ -159,17 +159,19 @@ func (s *suspending) steps() []step {
 		"history": s.keepHistory,
 		"row":     s.closeGate,
 		"node":    s.stopNode,
-		"archive": func(ctx context.Context) error { return s.cfg.History.AfterStop(ctx, s.source(s.cluster, s.node)) },
+		"archive": func(ctx context.Context) error {
+			return s.history(s.cluster).AfterStop(ctx, s.source(s.cluster, s.node))
+		},
 	})
 }
 
 // keepHistory does for the cluster's history what it needs the node for, and asks what is in the cluster, while clients may still come.
 func (s *suspending) keepHistory(ctx context.Context) error {
 	src := s.source(s.cluster, s.node)
-	if _, err := s.cfg.History.Collect(ctx, src); err != nil {
+	if _, err := s.history(s.cluster).Collect(ctx, src); err != nil {
 		return err
 	}
-	if err := s.cfg.History.BeforeStop(ctx, src); err != nil {
+	if err := s.history(s.cluster).BeforeStop(ctx, src); err != nil {
 		return err
 	}
 	conn, err := s.node.Connect(ctx, engine.RoleGateway)
@@ -410,7 +412,7 @@ func (h *Host) keepSuspended(ctx context.Context, c store.Cluster, n *engine.Nod
 		}
 		for more := true; more && ctx.Err() == nil; {
 			var err error
-			more, err = h.cfg.History.Prune(ctx, h.source(c, n))
+			more, err = h.history(c).Prune(ctx, h.source(c, n))
 			if err != nil && ctx.Err() == nil {
 				h.log.ErrorContext(ctx, "history could not be pruned; trying again", "cluster", c.Name, "error", err)
 			}

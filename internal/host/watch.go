@@ -155,7 +155,7 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 		err := h.advanceHistory(ctx, c, n)
 		if err == nil && time.Since(pruned) > pruneInterval {
 			var more bool
-			more, err = h.cfg.History.Prune(ctx, h.source(c, n))
+			more, err = h.history(c).Prune(ctx, h.source(c, n))
 			if pruned = time.Now(); more {
 				pruned = pruned.Add(pruneAgain - pruneInterval)
 			}
@@ -171,17 +171,17 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 
 func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.Node) error {
 	src := h.source(c, n)
-	if _, err := h.cfg.History.Collect(ctx, src); err != nil {
+	if _, err := h.history(c).Collect(ctx, src); err != nil {
 		return err
 	}
-	if err := h.cfg.History.Measure(ctx, src); err != nil {
+	if err := h.history(c).Measure(ctx, src); err != nil {
 		return err
 	}
-	due, err := h.cfg.History.Due(ctx, src)
+	due, err := h.history(c).Due(ctx, src)
 	if err != nil || !due {
 		return err
 	}
-	_, err = h.cfg.History.Take(ctx, src)
+	_, err = h.history(c).Take(ctx, src)
 	return err
 }
 

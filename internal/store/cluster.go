@@ -34,7 +34,9 @@ type Cluster struct {
 	RequestedAt time.Time
 
 	Host string // name of the host that carries the cluster
-	Port int    // where its gateway listens on that host
+	// Pool is which of the host's pools the cluster is kept in: the slug of the region whose own it is, or DefaultPool.
+	Pool string
+	Port int // where its gateway listens on that host
 
 	// SourceID and SourceName say what the cluster was forked from; both are empty for a cluster created empty.
 	// They are copies: the source may be gone.
@@ -80,6 +82,9 @@ type Cluster struct {
 	// Charge is for the meter when the cluster is created. It is not read back: see Usage.
 	Charge Charge
 }
+
+// DefaultPool is the pool of all regions that have none of their own.
+const DefaultPool = ""
 
 // IsFork says whether the cluster was made from another one.
 func (c Cluster) IsFork() bool { return c.SourceID != "" }

@@ -19,7 +19,7 @@ const clusterColumns = `id, name, engine, version, region, size, num_nodes, stor
 	node_size, maintenance_day, maintenance_hour, autoscale_enabled, autoscale_threshold, autoscale_increment, phase, fork_lsn, fork_after,
 	update_pending,
 	expires_at, ttl_paused, fresh_verifiers,
-	suspend_after_seconds, suspended_at, suspended_contents`
+	suspend_after_seconds, suspended_at, suspended_contents, pool`
 
 // Cluster returns the cluster with that id, whatever its status. ErrNotFound if there is none, or if id is no UUID.
 func (s *Store) Cluster(ctx context.Context, id string) (Cluster, error) {
@@ -103,7 +103,7 @@ func scanCluster(row pgx.CollectableRow) (Cluster, error) {
 		&c.NodeSize, &c.Maintenance.Day, &c.Maintenance.Hour, &c.Autoscale.Enabled, &c.Autoscale.ThresholdPercent, &c.Autoscale.IncrementGiB, &c.Phase,
 		&lsn, &c.ForkAfter, &c.UpdatePending,
 		&c.ExpiresAt, &c.TTLPaused, &c.FreshVerifiers,
-		&suspendAfter, &suspendedAt, &contents)
+		&suspendAfter, &suspendedAt, &contents, &c.Pool)
 	c.ForkLSN = uint64(lsn)
 	c.SuspendAfter = time.Duration(suspendAfter) * time.Second
 	if suspendedAt != nil {

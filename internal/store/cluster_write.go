@@ -270,13 +270,13 @@ func insertCluster(ctx context.Context, tx pgx.Tx, c Cluster) error {
 			failure, tags, created_at, requested_at, host, port, source_id, source_name, fork_at, doadmin_verifier, node_id,
 			settings, trusted_sources, project_id, private_network_uuid, service_names,
 			node_size, autoscale_enabled, autoscale_threshold, autoscale_increment, history_id, fork_lsn, fork_after, expires_at, ttl_paused, fresh_verifiers,
-			suspend_after_seconds)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)`,
+			suspend_after_seconds, pool)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`,
 		c.ID, c.Name, c.Engine, c.Version, c.Region, c.Size, c.NumNodes, c.StorageMiB, c.Status,
 		c.Tags, c.CreatedAt, c.RequestedAt, c.Host, c.Port, source, c.SourceName, c.ForkAt, c.DoadminVerifier, c.Node.ID,
 		json.RawMessage(c.SettingsJSON), c.TrustedSources, c.ProjectID, c.PrivateNetworkUUID, append([]string{}, c.ServiceNames...),
 		c.NodeSize, c.Autoscale.Enabled, c.Autoscale.ThresholdPercent, c.Autoscale.IncrementGiB, c.HistoryID, int64(c.ForkLSN), c.ForkAfter, c.ExpiresAt, c.TTLPaused, c.FreshVerifiers,
-		int64(c.SuspendAfter/time.Second))
+		int64(c.SuspendAfter/time.Second), c.Pool)
 	if violated(err, "clusters_name_key") {
 		return ErrNameTaken
 	}

@@ -125,8 +125,8 @@ func (s *Store) ExchangeNodes(ctx context.Context, clusterID string, at time.Tim
 
 // takeNode gives a cluster what belongs to the node of another one.
 func takeNode(ctx context.Context, tx pgx.Tx, c, from Cluster) error {
-	_, err := tx.Exec(ctx, `UPDATE tine.clusters SET node_id = $2, node_restarts = $3, node_size = $4, history_id = $5, update_pending = $6, ttl_paused = $7
-		WHERE id = $1`, c.ID, from.Node.ID, from.Node.Restarts, from.NodeSize, from.HistoryID, from.UpdatePending, from.TTLPaused)
+	_, err := tx.Exec(ctx, `UPDATE tine.clusters SET node_id = $2, node_restarts = $3, node_size = $4, history_id = $5, update_pending = $6, ttl_paused = $7, pool = $8
+		WHERE id = $1`, c.ID, from.Node.ID, from.Node.Restarts, from.NodeSize, from.HistoryID, from.UpdatePending, from.TTLPaused, from.Pool)
 	return err
 }
 

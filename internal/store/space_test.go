@@ -12,7 +12,7 @@ import (
 func TestSpaceOfAHostIsTheNewest(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t)
-	if _, err := s.HostSpace(t.Context(), "local"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.HostSpace(t.Context(), "local", store.DefaultPool); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("HostSpace before any = %v, want ErrNotFound", err)
 	}
 	want := store.HostSpace{
@@ -24,7 +24,7 @@ func TestSpaceOfAHostIsTheNewest(t *testing.T) {
 		if err := s.SetHostSpace(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		if got := must(s.HostSpace(t.Context(), "local"))(t); got != want {
+		if got := must(s.HostSpace(t.Context(), "local", store.DefaultPool))(t); got != want {
 			t.Errorf("HostSpace = %+v, want %+v", got, want)
 		}
 	}
@@ -44,7 +44,7 @@ func TestExpendableRestorePointsLeaveEachClusterItsNewest(t *testing.T) {
 	add(a, 5)
 	add(b, 4)
 	for most := range 5 {
-		points := must(s.ExpendableRestorePoints(t.Context(), a.Host, most))(t)
+		points := must(s.ExpendableRestorePoints(t.Context(), a.Host, a.Pool, most))(t)
 		if len(points) != min(most, len(want)) {
 			t.Fatalf("%d restore points, want %d", len(points), min(most, len(want)))
 		}
@@ -54,7 +54,7 @@ func TestExpendableRestorePointsLeaveEachClusterItsNewest(t *testing.T) {
 			}
 		}
 	}
-	if others := must(s.ExpendableRestorePoints(t.Context(), "another", 5))(t); len(others) != 0 {
+	if others := must(s.ExpendableRestorePoints(t.Context(), "another", store.DefaultPool, 5))(t); len(others) != 0 {
 		t.Errorf("another host has %v", others)
 	}
 }

@@ -1,0 +1,154 @@
+// Package regions tests that clusters live in the pool of their region, and are forked and moved from one to another without losing anything.
+package regions
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/digitalocean/godo"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tine/e2e/harness"
+	"tine/internal/contract"
+)
+
+// tine is the Tine of all tests. They run one after the other: some kill it. Its region nyc1 has the pool of all regions, fra1 one of its own.
+var tine *harness.Tine
+
+const near, far = "nyc1", "fra1"
+
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, m)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, m *testing.M) (code int) {
+	var err error
+	if tine, err = harness.New(harness.Options{ImageGiB: 6, Transport: contract.Wrap}); err != nil {
+		fmt.Fprintln(os.Stderr, "regions:", err)
+		return 1
+	}
+	defer func() {
+		if err := tine.Destroy(context.WithoutCancel(ctx)); err != nil {
+			fmt.Fprintln(os.Stderr, "regions: clean up:", err)
+			code = 1
+		}
+	}()
+	if err = configure(""); err == nil {
+		err = tine.Start(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "regions:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// configure gives Tine two regions, of which one has a pool of its own, and more settings.
+func configure(more string) error {
+	text, err := os.ReadFile("../../internal/catalog/catalog.yaml")
+	if err != nil {
+		return err
+	}
+	const known = "regions:\n"
+	catalog := filepath.Join(tine.Dir, "catalog.yaml")
+	both := strings.Replace(string(text), known, known+"  - {slug: fra1, name: Frankfurt 1}\n", 1)
+	if err := os.WriteFile(catalog, []byte(both), 0o600); err != nil {
+		return err
+	}
+	return tine.Configure("suspend:\n  after: 0s\ncatalog: " + catalog + "\npools:\n  fra1: {image_gib: 6}\n" + more)
+}
+
+// poolOf is where the pool of a region is.
+func poolOf(region string) string {
+	if region == near {
+		return tine.PoolDir()
+	}
+	return filepath.Join(tine.DataDir(), "pools", region)
+}
+
+// held is what a region's pool has in a directory, but for the control plane's own.
+func held(t *testing.T, region, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(poolOf(region), dir))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != "control" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+var names atomic.Int64
+
+func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, names.Add(1)) }
+
+// cluster is one with a client of its own.
+type cluster struct {
+	*godo.Database
+	client *mongo.Client
+}
+
+// newCluster makes what the request asks for; it is destroyed when the test ends.
+func newCluster(t *testing.T, r *godo.DatabaseCreateRequest) *cluster {
+	t.Helper()
+	c, err := tine.Make(t.Context(), r)
+	if err != nil {
+		t.Fatal(err, lastLines())
+	}
+	t.Cleanup(func() {
+		if err := tine.Remove(context.WithoutCancel(t.Context()), c.ID); err != nil {
+			t.Errorf("destroy cluster %s: %v", c.Name, err)
+		}
+	})
+	return &cluster{Database: c, client: connect(t, c.Connection.URI)}
+}
+
+// in puts a request into a region.
+func in(region string, r *godo.DatabaseCreateRequest) *godo.DatabaseCreateRequest {
+	r.Region = region
+	return r
+}
+
+func connect(t *testing.T, uri string) *mongo.Client {
+	t.Helper()
+	client, err := harness.Connect(t.Context(), uri)
+	if err != nil {
+		t.Fatal(err, lastLines())
+	}
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
+	return client
+}
+
+func lastLines() string {
+	const count = 60
+	lines := strings.Split(tine.LogText(), "\n")
+	lines = slices.DeleteFunc(lines, func(l string) bool {
+		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation")
+	})
+	return "\n" + strings.Join(lines[max(0, len(lines)-count):], "\n")
+}
+
+// now is a moment of a node's clock that is over.
+func now() time.Time {
+	at := time.Now().Truncate(time.Microsecond).Add(time.Microsecond)
+	for !time.Now().After(at.Add(time.Microsecond)) {
+		continue
+	}
+	return at
+}
