@@ -57,6 +57,8 @@ func sections() []section {
 		{"bytes", (*bench).bytes},
 		{"at", (*bench).at},
 		{"load", (*bench).load},
+		{"clients", (*bench).forksAndClients},
+		{"points", (*bench).points},
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
 		{"density", (*bench).density},

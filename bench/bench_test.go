@@ -122,3 +122,23 @@ func TestOptionsAreRefusedBeforeAnythingIsMade(t *testing.T) {
 		}
 	}
 }
+
+func TestARecoveryIsReadFromTheNodesLog(t *testing.T) {
+	t.Parallel()
+	log := `2026-11-26 14:44:39.000 UTC [1] LOG:  starting PostgreSQL 18.1 (Debian) on x86_64
+2026-11-26 14:44:39.050 UTC [7] LOG:  database system was not properly shut down; automatic recovery in progress
+2026-11-26 14:44:39.100 UTC [7] LOG:  redo starts at 0/2000000
+2026-11-26 14:44:39.700 UTC [7] LOG:  redo done at 0/6000000 system usage: CPU: user: 0.25 s, system: 0.15 s, elapsed: 0.60 s
+2026-11-26 14:44:39.900 UTC [1] LOG:  database system is ready to accept connections
+`
+	got, ok := recoveryOf(log)
+	want := recovery{
+		start: 100 * time.Millisecond, redo: 600 * time.Millisecond, finish: 200 * time.Millisecond, cpu: 400 * time.Millisecond, wal: 64 << 20,
+	}
+	if !ok || got != want {
+		t.Errorf("the recovery is %+v, %t; want %+v", got, ok, want)
+	}
+	if _, ok := recoveryOf("2026-11-26 14:44:39.000 UTC [1] LOG:  starting PostgreSQL 18.1\n"); ok {
+		t.Error("a log without redo tells of a recovery")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ type sample struct {
 	online time.Duration // until the API said "online"
 	found  time.Duration // until a find on a new connection was answered
 	steps  []stepTime    // of the host, from its log
+
+	recovered bool     // its node's log tells of a recovery
+	recovery  recovery // part of the host's step "node"
 }
 
 type stepTime struct {
@@ -31,7 +35,7 @@ type stepTime struct {
 
 // makeOnce makes a cluster and measures it. The caller removes it.
 func (b *bench) makeOnce(ctx context.Context, r *godo.DatabaseCreateRequest) (s sample, c *godo.Database, err error) {
-	logged := len(b.tine.LogText())
+	logged, logs := len(b.tine.LogText()), b.nodeLogs()
 	begin := time.Now()
 	c, _, err = b.tine.API.Databases.Create(ctx, r)
 	if err != nil {
@@ -47,6 +51,7 @@ func (b *bench) makeOnce(ctx context.Context, r *godo.DatabaseCreateRequest) (s 
 	}
 	s.found = time.Since(begin)
 	s.steps = stepsOf(b.tine.LogText()[logged:])
+	s.recovery, s.recovered = recoveryOf(b.recoveryLog(logs))
 	return s, c, nil
 }
 
@@ -130,10 +135,45 @@ func breakdown(title string, samples []sample) table {
 	}
 	for _, name := range order {
 		add("host: "+name, byStep[name])
+		if name == "node" {
+			t.rows = append(t.rows, recoveryRows(samples)...)
+		}
 	}
 	add("request, job queue, polling of the API", pick(samples, sample.waiting))
 	add("connection and find", pick(samples, func(s sample) time.Duration { return s.found - s.online }))
 	return t
+}
+
+// recoveryRows are the parts of the step "node". What PostgreSQL's log does not account for is the container before it and the connection behind it.
+func recoveryRows(samples []sample) (rows [][]string) {
+	samples = slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !s.recovered })
+	if len(samples) == 0 {
+		return nil
+	}
+	add := func(name string, of func(sample) time.Duration) {
+		list := pick(samples, of)
+		rows = append(rows, []string{name, human(quantile(list, median)), human(quantile(list, high))})
+	}
+	add("- container, first connection, schema", func(s sample) time.Duration { return s.step("node") - s.recovery.all() })
+	add("- PostgreSQL starts", func(s sample) time.Duration { return s.recovery.start })
+	add("- redo", func(s sample) time.Duration { return s.recovery.redo })
+	add("- end of recovery", func(s sample) time.Duration { return s.recovery.finish })
+	add("processor time of redo", func(s sample) time.Duration { return s.recovery.cpu })
+	var bytes []int64
+	for _, s := range samples {
+		bytes = append(bytes, s.recovery.wal)
+	}
+	return append(rows, []string{"WAL replayed", humanBytes(quantile(bytes, median)), humanBytes(quantile(bytes, high))})
+}
+
+// step is how long the host took for one.
+func (s sample) step(name string) time.Duration {
+	for _, step := range s.steps {
+		if step.name == name {
+			return step.taken
+		}
+	}
+	return 0
 }
 
 // waiting is what the steps of the host do not account for. They begin when the job is committed, which is before the request is

@@ -19,18 +19,8 @@ const (
 	noPoints = 1 << 20
 )
 
+// load forks at the latest while writers go on at full speed.
 func (b *bench) load(ctx context.Context) error {
-	if err := b.latestUnderWriters(ctx); err != nil {
-		return err
-	}
-	if err := b.forksAndClients(ctx); err != nil {
-		return err
-	}
-	return b.pointsAndWriters(ctx)
-}
-
-// latestUnderWriters forks at the latest while writers go on at full speed.
-func (b *bench) latestUnderWriters(ctx context.Context) error {
 	src, err := b.busySource(ctx)
 	if err != nil {
 		return err
@@ -152,6 +142,11 @@ func (b *bench) forkNowAndThen(ctx context.Context, src *source) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// points measures what restore points cost.
+func (b *bench) points(ctx context.Context) error {
+	return b.pointsAndWriters(ctx)
 }
 
 // pointsAndWriters compares the throughput of writers at full speed with restore points and without.

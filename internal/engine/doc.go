@@ -10,7 +10,8 @@
 //	Start        again after any end: PostgreSQL's own crash recovery; each start brings the configuration of the present build (build.go)
 //	Stop, Kill   in order, or at once; neither loses a committed write of a durable node
 //
-// A recovery to a moment is promoted before it gets there; docs/decisions/0001-early-promotion.md says why.
+// A recovery is promoted before it gets to its moment, or to the end of a live copy's WAL; decisions 1 and 22 in docs/decisions say why. Until Limit a
+// node weighs more than others.
 //
 // What the host reads of a running node are two small files, its own words about its state; everything else is SQL over its
 // socket. The package knows volumes, WAL and processes; it knows nothing of clusters, users or history. Callers must not

@@ -62,7 +62,11 @@ func (n *Node) SocketDir() string { return n.cfg.SocketDir }
 // that a write to it succeeded, and after a crash of the host the volume must be made again. The caller must have filled RestoreDir if
 // the recovery needs it. It returns when the node accepts work, with a connection as superuser that the caller closes, or with ErrExited.
 func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
-	if err := r.prepare(n.cfg.Volume); err != nil {
+	r, err := r.settle(n.cfg.Volume)
+	if err == nil {
+		err = r.prepare(n.cfg.Volume)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("prepare volume of node %s: %w", n.cfg.ID, err)
 	}
 	if err := n.run(ctx, n.settings(true), r); err != nil {
@@ -147,7 +151,7 @@ func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
 	if err := n.cfg.Runtime.Run(ctx, n.spec(r)); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
-	if !r.ends() {
+	if !r.promotes() {
 		return nil
 	}
 	return n.promoteEarly(ctx)
@@ -178,8 +182,19 @@ func (n *Node) spec(r Recovery) sandbox.Spec {
 		UID:         UserID,
 		GID:         UserID,
 		MemoryBytes: n.cfg.MemoryBytes,
+		CPUWeight:   n.startWeight(),
 		LogPath:     n.cfg.LogPath,
 	}
+}
+
+// startWeight is what a node that is started weighs until Limit is called: somebody waits for it, and it needs a processor for a moment only, while
+// its source may have a dozen processes that would have one for good.
+func (n *Node) startWeight() float64 {
+	const weight = 16
+	if n.cfg.CPUs == 0 {
+		return 0 // nobody would take it back
+	}
+	return weight
 }
 
 // maxProcesses is more than max_connections and all workers together.

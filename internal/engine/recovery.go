@@ -9,12 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"tine/internal/wal"
 )
 
 // Recovery says how far a copied volume is to be brought before it is opened. The zero value is crash recovery:
-// everything that is in the volume's own WAL.
+// everything that is in the volume's own WAL, and then a checkpoint of it.
 type Recovery struct {
+	// Live says that the volume was copied from a running node. It is brought as far as its own WAL goes, too, but opened without the checkpoint if
+	// that would take longer than a promotion.
+	Live bool
 	// Archive makes the node go on with the segments in RestoreDir after the WAL of its own.
 	Archive bool
 	// Before or After ends the recovery at the record that begins there, without it or with it; 0 means the end of what there
@@ -25,9 +30,16 @@ type Recovery struct {
 // ends reports whether the recovery has a target.
 func (r Recovery) ends() bool { return r.Before != 0 || r.After != 0 }
 
+// promotes reports whether the recovery ends with a promotion.
+func (r Recovery) promotes() bool { return r.Live || r.ends() }
+
 // args are PostgreSQL's arguments for the recovery. They are no part of the configuration file, so that a reload in
 // the middle does not take them away, and that nothing of them outlives the process.
 func (r Recovery) args() []string {
+	if r.Live {
+		// Nobody reads from it before it is promoted.
+		return []string{"-c", "hot_standby=off", "-c", "recovery_target_timeline=current"}
+	}
 	if !r.Archive {
 		return nil
 	}
@@ -72,10 +84,16 @@ func (r Recovery) prepare(volume string) error {
 			return err
 		}
 	}
-	if !r.Archive {
+	if !r.Live && !r.Archive {
 		return nil
 	}
-	signal := filepath.Join(data, "recovery.signal")
+	name := "recovery.signal"
+	if r.Live {
+		// A standby that was asked to promote looks at the request when it comes to the end of its WAL. Recovery of any other kind looks there for
+		// no request, and ends with a checkpoint.
+		name = "standby.signal"
+	}
+	signal := filepath.Join(data, name)
 	if err := os.WriteFile(signal, nil, 0o600); err != nil {
 		return err
 	}
@@ -96,6 +114,52 @@ func emptyDir(dir string) error {
 		}
 	}
 	return nil
+}
+
+// enough is how much WAL a copy must have to recover for a promotion to be cheaper than a checkpoint: it takes some 30 ms, most of them for the new
+// timeline's first segment, while the checkpoint grows with what was changed.
+const enough = 8 << 20
+
+// settle is the recovery that a copied volume really needs: one that has nothing or little to recover is opened as after a crash.
+func (r Recovery) settle(volume string) (Recovery, error) {
+	if !r.Live {
+		return r, nil
+	}
+	state, err := controlState(volume)
+	if err != nil || state == stateShutDown {
+		r.Live = false
+		return r, err
+	}
+	bytes, err := unreplayed(volume)
+	r.Live = bytes >= enough
+	return r, err
+}
+
+// unreplayed is about how much WAL there is in a volume since its last checkpoint: segments are made without writing them, so what is allocated to
+// them was written.
+func unreplayed(volume string) (int64, error) {
+	last, err := LastCheckpoint(volume)
+	if err != nil {
+		return 0, err
+	}
+	entries, err := os.ReadDir(WALDir(volume))
+	if err != nil {
+		return 0, fmt.Errorf("list WAL: %w", err)
+	}
+	bytes := -int64(last.Redo % wal.SegmentSize)
+	for _, e := range entries {
+		s, ok := wal.ParseSegment(e.Name())
+		if !ok || s.Number < last.Redo/wal.SegmentSize {
+			continue
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(filepath.Join(WALDir(volume), e.Name()), &st); err != nil {
+			return 0, fmt.Errorf("look at WAL segment %s: %w", e.Name(), err)
+		}
+		const block = 512
+		bytes += st.Blocks * block
+	}
+	return bytes, nil
 }
 
 // The values of DBState in PostgreSQL's control file that matter here.

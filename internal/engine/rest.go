@@ -30,13 +30,14 @@ func (n *Node) Wake(ctx context.Context) error {
 // Checkpoint is where a node's last checkpoint is in its log, as its control file has it.
 type Checkpoint struct {
 	LSN      uint64 // of the record; a node that was stopped in order has written nothing behind it
+	Redo     uint64 // where recovery would begin
 	Timeline uint32
 }
 
 // LastCheckpoint reads the last checkpoint of a volume. The layout is that of every version of PostgreSQL from 9.6 on: the record's position after
-// the state and a time, and the timeline after the place where its recovery would begin.
+// the state and a time, then the place where its recovery would begin and the timeline.
 func LastCheckpoint(volume string) (Checkpoint, error) {
-	const position, timeline = 32, 48
+	const position, redo, timeline = 32, 40, 48
 	f, err := os.Open(filepath.Join(volume, dirData, "global", "pg_control"))
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("read control file: %w", err)
@@ -46,5 +47,7 @@ func LastCheckpoint(volume string) (Checkpoint, error) {
 	if _, err := f.ReadAt(b[:], 0); err != nil {
 		return Checkpoint{}, fmt.Errorf("read control file: %w", err)
 	}
-	return Checkpoint{LSN: binary.LittleEndian.Uint64(b[position:]), Timeline: binary.LittleEndian.Uint32(b[timeline:])}, nil
+	return Checkpoint{
+		LSN: binary.LittleEndian.Uint64(b[position:]), Redo: binary.LittleEndian.Uint64(b[redo:]), Timeline: binary.LittleEndian.Uint32(b[timeline:]),
+	}, nil
 }

@@ -255,6 +255,7 @@ func (m *making) makeVolume(ctx context.Context) error {
 	}
 	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
 	if c.ForkAt == nil {
+		m.recovery.Live = true
 		return m.pool(c).Storage.Clone(ctx, volumeOf(src), volumeOf(c))
 	}
 	m.from = m.liveSource(ctx, src)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -428,19 +429,50 @@ func TestCPULimitIsSet(t *testing.T) {
 	b := newBundle(t)
 	b.spec.CPUs = 1.5
 	mustMake(t, b.Run(t.Context(), b.spec))
-	points, err := hierarchies()
-	mustMake(t, err)
-	var got []string
-	for _, point := range points {
-		for _, file := range []string{"cpu.cfs_quota_us", "cpu.max"} {
-			if text, err := os.ReadFile(filepath.Join(point, b.cgroup(b.spec.ID), file)); err == nil {
-				got = append(got, strings.TrimSpace(string(text)))
-			}
-		}
-	}
+	got := b.cgroupValues(t, "cpu.cfs_quota_us", "cpu.max")
 	if !slices.Contains(got, "150000") && !slices.Contains(got, "150000 100000") {
 		t.Fatalf("the limits are %q", got)
 	}
+}
+
+// A weight alone is no limit, and a limit that is set later brings its own weight.
+func TestCPUWeightLastsUntilTheLimit(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.spec.CPUWeight = 16
+	mustMake(t, b.Run(t.Context(), b.spec))
+	heavy := b.cgroupValues(t, "cpu.shares", "cpu.weight")
+	limits := b.cgroupValues(t, "cpu.cfs_quota_us", "cpu.max")
+	if !slices.Contains(limits, "-1") && !slices.Contains(limits, "max 100000") {
+		t.Errorf("the limits are %q", limits)
+	}
+	mustMake(t, b.LimitCPUs(t.Context(), b.spec.ID, 1))
+	light := b.cgroupValues(t, "cpu.shares", "cpu.weight")
+	if len(heavy) != 1 || len(light) != 1 || atoi(t, heavy[0]) < 8*atoi(t, light[0]) {
+		t.Errorf("the weight is %q at first and %q behind the limit", heavy, light)
+	}
+}
+
+func atoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	mustMake(t, err)
+	return n
+}
+
+// cgroupValues reads files of the container's cgroup, wherever they are.
+func (b *bundle) cgroupValues(t *testing.T, files ...string) (values []string) {
+	t.Helper()
+	points, err := hierarchies()
+	mustMake(t, err)
+	for _, point := range points {
+		for _, file := range files {
+			if text, err := os.ReadFile(filepath.Join(point, b.cgroup(b.spec.ID), file)); err == nil {
+				values = append(values, strings.TrimSpace(string(text)))
+			}
+		}
+	}
+	return values
 }
 
 func TestContainerSurvivesSignalsToItsCallersGroup(t *testing.T) {

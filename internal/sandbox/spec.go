@@ -37,6 +37,8 @@ type Spec struct {
 	MemoryBytes int64
 	// CPUs limits processor time, in processors, and is the container's weight when there is not enough. 0 is no limit.
 	CPUs float64
+	// CPUWeight is the container's weight when there is not enough processor time, in processors; 0 is that of CPUs. LimitCPUs replaces it.
+	CPUWeight float64
 	// PIDs limits the number of processes and threads. 0 is no limit.
 	PIDs int64
 	// ShmBytes is the size of /dev/shm; 0 is 64 MiB. It counts as memory when it is used.
@@ -56,7 +58,7 @@ func (s Spec) validate() error {
 		return errors.New("there is no program to run")
 	case s.UID <= 0 || s.GID <= 0:
 		return errors.New("it may not run as root")
-	case s.MemoryBytes < 0 || s.CPUs < 0 || s.PIDs < 0 || s.ShmBytes < 0:
+	case s.MemoryBytes < 0 || s.CPUs < 0 || s.CPUWeight < 0 || s.PIDs < 0 || s.ShmBytes < 0:
 		return errors.New("a limit is negative")
 	}
 	paths := []string{s.Root, s.LogPath, s.Args[0]}
@@ -177,6 +179,13 @@ func resources(s Spec) *specs.LinuxResources {
 	if s.CPUs > 0 {
 		quota, shares := cpuLimit(s.CPUs)
 		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: new(uint64(cpuPeriod)), Shares: &shares}
+	}
+	if s.CPUWeight > 0 {
+		if r.CPU == nil {
+			r.CPU = new(specs.LinuxCPU)
+		}
+		_, shares := cpuLimit(s.CPUWeight)
+		r.CPU.Shares = &shares
 	}
 	if s.PIDs > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &s.PIDs}
