@@ -47,6 +47,8 @@ type cluster struct {
 	rest     *rest
 	accounts *accounts
 	cursors  *cursors
+	tables   tables
+	fits     fits
 	meter    *meter
 	sessions *sessions
 	peers    *peers

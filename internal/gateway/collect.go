@@ -58,6 +58,7 @@ func (s series) cluster(c *cluster) {
 	s.gauge("cursors_open", "Cursors that are open.", c.cursors.count())
 	s.counter("cursors_opened_total", "Cursors that were opened.", c.cursors.opened.Load())
 	s.counter("cursors_timed_out_total", "Cursors that were closed because nobody asked for more.", c.cursors.timedOut.Load())
+	s.shortcuts(c)
 	s.counter("writes_replayed_total", "Numbered writes that came again and were answered with the reply of the first.", c.replayed.Load())
 	s.counter("transactions_started_total", "Multi-document transactions that were started.", c.transactions.started.Load())
 	s.counter("transactions_committed_total", "Transactions that were committed.", c.transactions.committed.Load())
@@ -65,6 +66,15 @@ func (s series) cluster(c *cluster) {
 	s.counter("transactions_expired_total", "Transactions that were aborted because they had lived longer than they may.", c.transactions.expired.Load())
 	s.gauge("transactions_open", "Transactions that are open.", c.transactions.open())
 	s.backends(c.node)
+}
+
+// shortcuts sends how many reads were carried out without the engine's cursor, or by hash, and how many of those had to be carried out once more.
+func (s series) shortcuts(c *cluster) {
+	taken := s.desc("shortcut_reads_total", "Reads that were carried out in a faster way than the general one, by that way.", "way")
+	s.send(prometheus.CounterValue, taken, float64(c.stats.points.Load()), "point")
+	s.send(prometheus.CounterValue, taken, float64(c.stats.wholes.Load()), "whole")
+	s.send(prometheus.CounterValue, taken, float64(c.stats.hashed.Load()), "hash")
+	s.counter("shortcut_reads_repeated_total", "Reads that were tried in a faster way for nothing.", c.stats.repeated.Load())
 }
 
 // commands sends what the commands that have been used did.

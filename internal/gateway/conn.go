@@ -221,27 +221,57 @@ func (c *conn) setReadDeadline(d time.Duration) error {
 func (c *conn) answer(ctx context.Context, frame wire.Frame) error {
 	reply := wire.Reply{To: frame.RequestID, Legacy: frame.IsQuery(), Compressor: frame.Compressor}
 	for repeated := false; ; repeated = true {
-		req, err := parseRequest(frame)
-		if err != nil {
-			return err
-		}
-		req.repeated = repeated
-		reply.Document = c.run(ctx, req)
-		c.noteStage()
-		if req.moreToCome {
-			return nil
-		}
-		if !compressible(req.command) {
-			reply.Compressor = wire.Uncompressed
-		}
-		reply.MoreToCome = req.exhaust && streams(req, reply.Document)
-		if reply.To, err = c.send(reply); err != nil || !reply.MoreToCome {
+		more, err := c.reply(ctx, frame, &reply, repeated)
+		if err != nil || !more {
 			return err
 		}
 		if !c.mayStream() {
 			return errClosing
 		}
 	}
+}
+
+// reply runs the command and writes one reply. more says that the client takes another one.
+func (c *conn) reply(ctx context.Context, frame wire.Frame, reply *wire.Reply, repeated bool) (more bool, err error) {
+	req, err := parseRequest(frame)
+	if err != nil {
+		return false, err
+	}
+	req.repeated = repeated
+	defer c.letGo(req)
+	reply.Document = c.run(ctx, req)
+	c.noteStage()
+	if req.moreToCome {
+		return false, nil
+	}
+	if !compressible(req.command) {
+		reply.Compressor = wire.Uncompressed
+	}
+	reply.MoreToCome = req.exhaust && streams(req, reply.Document)
+	c.whenStalled(func() { c.giveBack(req) })
+	reply.To, err = c.send(*reply)
+	c.whenStalled(nil)
+	return reply.MoreToCome, err
+}
+
+// whenStalled has do called, once, if the next reply has to wait for a client that reads slowly.
+func (c *conn) whenStalled(do func()) {
+	if s, ok := c.net.(*socket); ok {
+		s.stalled = do
+	}
+}
+
+// giveBack gives back the connection to PostgreSQL that a command still has.
+func (c *conn) giveBack(req *request) {
+	if err := req.giveBack(); err != nil {
+		c.log.Debug("end of a statement that had been answered", slog.String("cause", cause(err)))
+	}
+}
+
+// letGo is giveBack for all that a command has.
+func (c *conn) letGo(req *request) {
+	c.giveBack(req)
+	req.free()
 }
 
 // mayStream reports whether the connection is not about to be closed.

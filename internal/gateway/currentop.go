@@ -84,7 +84,7 @@ func (c *conn) ofDocuments(ctx context.Context, r *request, docs, pipeline bson.
 	if err != nil {
 		return nil, err
 	}
-	return c.firstPage(ctx, r, sqlAggregate, spec)
+	return c.firstPage(ctx, r, prepared{"aggregate", sqlAggregate}, spec)
 }
 
 // maxListed is above the number of connections of any plan.

@@ -80,7 +80,7 @@ func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 }
 
 func listCollections(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	page, err := c.firstPage(ctx, r, sqlListCollections, r.spec())
+	page, err := c.firstPage(ctx, r, prepared{"list_collections", sqlListCollections}, r.spec())
 	if err != nil {
 		return nil, err
 	}

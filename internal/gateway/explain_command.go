@@ -209,7 +209,7 @@ func (c *conn) indexes(ctx context.Context, r *request) ([]field, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.firstPage(ctx, r, sqlListIndexes, spec)
+	page, err := c.firstPage(ctx, r, prepared{"list_indexes", sqlListIndexes}, spec)
 	if err != nil {
 		return nil, err
 	}

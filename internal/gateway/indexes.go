@@ -239,7 +239,7 @@ func listIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document, e
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
-	page, err := c.firstPage(ctx, r, sqlListIndexes, r.spec())
+	page, err := c.firstPage(ctx, r, prepared{"list_indexes", sqlListIndexes}, r.spec())
 	if err != nil {
 		return nil, err
 	}

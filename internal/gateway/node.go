@@ -215,6 +215,7 @@ func (l login) settings() map[string]string {
 	if l.role != "" {
 		// The victim of a deadlock fails as a whole, so that it can be tried again; else it would have written a part.
 		set["documentdb.throwDeadlockOnCRUD"] = "on"
+		set["enable_hashagg"] = "off" // see aggregatePage
 	}
 	if l.held {
 		// MongoDB reports a conflict at once. Waiting pays only if the other transaction is rolled back: if it commits,

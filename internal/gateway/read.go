@@ -23,41 +23,6 @@ const (
 	sqlDistinct = "SELECT document::bytea FROM documentdb_api.distinct_query($1, $2::bytea)"
 )
 
-// errPinned says that the engine wants a cursor to stay on its connection, which it must not with file-based cursors on.
-var errPinned = errors.New("the engine opened a cursor that is bound to its connection")
-
-// firstPage opens a cursor. The engine writes the number that we choose into the page if there is more, else 0.
-func (c *conn) firstPage(ctx context.Context, r *request, sql string, spec bsoncore.Document) (bsoncore.Document, error) {
-	var (
-		page, continuation []byte
-		pinned             bool
-		id                 int64
-	)
-	err := c.queryRow(ctx, r, sql, []any{r.db, []byte(spec), newID()}, &page, &continuation, &pinned, &id)
-	if err != nil {
-		return nil, err
-	}
-	if id == 0 || len(continuation) == 0 {
-		return page, nil
-	}
-	if pinned {
-		return nil, errPinned
-	}
-	ns, _ := bsoncore.Document(page).Lookup("cursor", "ns").StringValueOK()
-	cur := &cursor{
-		id: id, user: c.user, db: r.db, namespace: ns, session: r.sessionKey(), peer: c.peer(),
-		noTimeout: isTrue(r.field("noCursorTimeout")), continuation: continuation,
-	}
-	if c.cluster.cursors.isFull() {
-		c.cluster.deleteFiles(ctx, c.cluster.cursors.expire())
-	}
-	if err := c.cluster.cursors.add(cur); err != nil {
-		c.cluster.deleteFiles(ctx, []int64{id})
-		return nil, err
-	}
-	return page, nil
-}
-
 func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	coll, err := r.collection()
 	if err != nil {
@@ -66,11 +31,14 @@ func findDocuments(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	if isTrue(r.field("tailable")) { // the engine takes it and does something else
 		return nil, mongoerr.New(mongoerr.BadValue, "error processing query: tailable cursor requested on non capped collection")
 	}
+	if page, ok, err := c.findByID(ctx, r, coll); ok || err != nil {
+		return page, err
+	}
 	spec := r.spec(r.emptyFields("sort", "hint")...)
 	if r.txn != nil {
 		return c.openHeld(ctx, r, sqlHeldFind, spec, r.db+"."+coll)
 	}
-	return c.firstPage(ctx, r, sqlFind, spec)
+	return c.findPage(ctx, r, r.db+"."+coll, spec)
 }
 
 func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
@@ -84,7 +52,10 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 	if err != nil {
 		return nil, err
 	}
-	return c.firstPage(ctx, r, sqlAggregate, spec)
+	if r.writes { // $out and $merge
+		return c.firstPageOfWrite(ctx, r, sqlAggregate, spec)
+	}
+	return c.aggregatePage(ctx, r, spec)
 }
 
 // pipelineSpec is the command as the engine gets it. A first stage that tells of the server is replaced by what it tells.

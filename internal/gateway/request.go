@@ -52,6 +52,7 @@ type request struct {
 	blocked     error        // a numbered write that must not be done now, if it has not been
 	newNumber   bool         // its session's number is known to have had no write yet
 	writeErrors bool         // the reply says that a part of the writes has failed
+	remains     remains      // what is to be done when the reply is on its way
 }
 
 // parseRequest decodes a message into a command. An error means that the connection cannot go on; what is wrong with

@@ -131,5 +131,9 @@ type stats struct {
 	handshakeFailures atomic.Int64 // TLS handshakes that came to nothing
 	failedLogins      atomic.Int64
 	messages          atomic.Int64 // that came in
+	points            atomic.Int64 // finds that were read from the collection's table
+	wholes            atomic.Int64 // finds that were read without a cursor
+	hashed            atomic.Int64 // pipelines that grouped by hash
+	repeated          atomic.Int64 // reads that had to be carried out once more, in the general way
 	bytesIn, bytesOut atomic.Int64 // of messages, as they went over the wire, without TLS
 }

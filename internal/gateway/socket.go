@@ -21,6 +21,8 @@ type socket struct {
 	raw syscall.RawConn
 	in  transfer // of the goroutine that reads
 	out transfer // of the goroutine that writes
+
+	stalled func() // called, once, by the goroutine that writes, before it waits for the other end to read; nil for nothing
 }
 
 // transfer is a read or a write under way. It is kept, with its function, so that neither is allocated anew.
@@ -44,7 +46,7 @@ func newSocket(c net.Conn) net.Conn {
 	}
 	s := &socket{Conn: c, raw: raw}
 	s.in.call, s.in.do = unix.SYS_READ, s.in.run
-	s.out.call, s.out.do = unix.SYS_WRITE, s.out.run
+	s.out.call, s.out.do = unix.SYS_WRITE, s.write
 	return s
 }
 
@@ -92,6 +94,16 @@ func (t *transfer) start(when func(func(uintptr) bool) error, p []byte) (int, er
 func (t *transfer) run(fd uintptr) bool {
 	t.n, t.err = callNow(t.call, fd, t.p)
 	return t.err != unix.EAGAIN //nolint:errorlint // a system call's own
+}
+
+// write is run for what is written.
+func (s *socket) write(fd uintptr) bool {
+	done := s.out.run(fd)
+	if do := s.stalled; !done && do != nil {
+		s.stalled = nil
+		do()
+	}
+	return done
 }
 
 // callNow reads or writes without a word to the scheduler.

@@ -118,7 +118,7 @@ func (c *conn) collectionNames(ctx context.Context, r *request) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.firstPage(ctx, r, sqlListCollections, spec)
+	page, err := c.firstPage(ctx, r, prepared{"list_collections", sqlListCollections}, spec)
 	if err != nil {
 		return nil, err
 	}

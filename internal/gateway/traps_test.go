@@ -39,6 +39,7 @@
 //	killOp and currentOp do not work with SET ROLE | TestOperationsAreListedAndKilled TestOperationsOfOthersAreNeitherSeenNorKilled
 //	stages that tell about the server are for everybody | TestRoleMatrixOfPipelinesThatReachElsewhere
 //	shardCollection acts without shards | TestCommandsOfServersThatAreNotManagedAreRefused
+//	values that are equal have different hashes, and small results are grouped by hash | TestEqualValuesAreOneGroup
 //	a regular expression or a $graphLookup runs for ever | TestCommandsHaveATimeLimit TestOperationsAreListedAndKilled
 package gateway_test
 

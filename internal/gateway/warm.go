@@ -42,6 +42,9 @@ func (n *node) firstFind(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	_, err = conn.Exec(ctx, sqlFind, "defaultdb", spec, int64(0))
+	if err := makeReady(ctx, conn.Conn(), prepared{"find", sqlFind}); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "find", "defaultdb", spec, int64(0))
 	return err
 }
