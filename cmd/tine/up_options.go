@@ -39,6 +39,7 @@ type upOptions struct {
 	Pool          poolOptions `yaml:"pool"`
 	// Pools are those of regions that have their own, by slug; all other regions share Pool.
 	Pools        map[string]poolPlace `yaml:"pools"`
+	Transfer     transferOptions      `yaml:"transfer"`
 	History      historyOptions       `yaml:"history"`
 	LogSink      logSinkOptions       `yaml:"logsink"`
 	Insights     insightOptions       `yaml:"insights"`
@@ -64,6 +65,10 @@ type poolOptions struct {
 	SpaceInterval time.Duration `yaml:"space_interval"` // between looks at the pool; 0 chooses
 
 	AccountInterval time.Duration `yaml:"account_interval"` // between measurements of what each cluster occupies; 0: an hour
+}
+
+type transferOptions struct {
+	MiBPerSecond int64 `yaml:"mib_per_second"` // at most, from one pool to another; 0 chooses
 }
 
 type logSinkOptions struct {
@@ -150,6 +155,9 @@ func (o *upOptions) validate() error {
 	}
 	if err := o.Pool.space().Validate(); err != nil {
 		return err
+	}
+	if o.Transfer.MiBPerSecond < 0 {
+		return fmt.Errorf("transfer.mib_per_second must not be negative; got %d (0 is the default)", o.Transfer.MiBPerSecond)
 	}
 	_, err := o.ports()
 	return err

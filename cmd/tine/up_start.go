@@ -325,6 +325,7 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		Gateway: u.gateway, GatewayAddress: u.opts.GatewayListen,
 		Log:       u.log,
 		Space:     u.opts.Pool.space(),
+		Transfer:  host.TransferConfig{BytesPerSecond: u.opts.Transfer.MiBPerSecond << 20},
 		AfterStep: killAt(os.Getenv("TINE_FAILPOINT")),
 	})
 	if err != nil {

@@ -152,3 +152,29 @@ func now() time.Time {
 	}
 	return at
 }
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain for ", what, lastLines())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// wantNoSenders fails unless all programs end that send or receive a volume of this Tine.
+func wantNoSenders(t *testing.T) {
+	t.Helper()
+	waitFor(t, "senders to end", func() bool {
+		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(lines, func(path string) bool {
+			b, _ := os.ReadFile(path)
+			return strings.HasPrefix(string(b), "btrfs\x00") && strings.Contains(string(b), tine.Dir)
+		})
+	})
+}

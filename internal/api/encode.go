@@ -1,6 +1,7 @@
 package api
 
 import (
+	"math"
 	"net/http"
 	"time"
 
@@ -44,6 +45,16 @@ type database struct {
 	SuspendAfterMinutes int64             `json:"suspend_after_minutes"`  // ours; 0: never
 	Suspended           bool              `json:"suspended"`              // ours: the node is stopped until somebody needs it
 	SuspendedAt         *string           `json:"suspended_at,omitempty"` // ours
+	Transfer            *transfer         `json:"transfer,omitempty"`     // ours: while it is sent to another region
+}
+
+type transfer struct {
+	FromRegion     string `json:"from_region"`
+	ToRegion       string `json:"to_region"`
+	SentBytes      int64  `json:"sent_bytes"`
+	TotalBytes     int64  `json:"total_bytes"` // an estimate; 0 while there is none
+	BytesPerSecond int64  `json:"bytes_per_second"`
+	SecondsLeft    *int64 `json:"seconds_left"` // null while nobody knows
 }
 
 type forkedFrom struct {
@@ -116,11 +127,25 @@ func (s *server) encodeDatabase(r *http.Request, c store.Cluster, conn fleet.Con
 	}
 	d.StorageAutoscale = encodeAutoscale(c)
 	encodeSuspension(&d, c)
+	d.Transfer = s.encodeTransfer(r, c)
 	d.Autoscale.Storage = d.StorageAutoscale
 	for i, u := range contents.Users {
 		d.Users[i] = encodeUser(r, u)
 	}
 	return d
+}
+
+// encodeTransfer says how far a cluster is that is on its way to another region. Without the answer it is a cluster like any other.
+func (s *server) encodeTransfer(r *http.Request, c store.Cluster) *transfer {
+	t, err := s.fleet.Transfer(r.Context(), c)
+	if t == nil || err != nil {
+		return nil
+	}
+	out := &transfer{FromRegion: t.FromRegion, ToRegion: t.ToRegion, SentBytes: t.SentBytes, TotalBytes: t.TotalBytes, BytesPerSecond: t.BytesPerSecond}
+	if left, ok := t.Left(); ok {
+		out.SecondsLeft = new(int64(math.Ceil(left.Seconds())))
+	}
+	return out
 }
 
 // encodeMaintenance says what the window is waited for.

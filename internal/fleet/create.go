@@ -137,9 +137,6 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 	if !c.IsFork() || c.Region != source.Region {
 		c.Pool = f.poolOf(c.Region)
 	}
-	if c.IsFork() && c.Pool != source.Pool {
-		return store.Cluster{}, invalid("region", "must be one whose clusters are kept with those of %s; got %s", source.Region, quote(c.Region))
-	}
 	if err := f.chooseSuspendAfter(r, &c); err != nil {
 		return store.Cluster{}, err
 	}

@@ -92,6 +92,9 @@ func (h *Host) removeOrphansOf(ctx context.Context, name string, clusters []stor
 	if err := h.removeOldGolden(ctx, pool); err != nil {
 		return err
 	}
+	if err := h.removeOldTransit(ctx, pool, clusters); err != nil {
+		return err
+	}
 	return pool.History.Sweep(ctx, histories)
 }
 

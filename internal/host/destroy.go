@@ -54,8 +54,10 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 			h.closeGateway(c.ID)
 			return nil
 		},
-		"node":    h.node(c).Kill,
-		"volume":  func(ctx context.Context) error { return h.pool(c).Storage.Delete(ctx, volumeOf(c)) },
+		"node": h.node(c).Kill,
+		"volume": func(ctx context.Context) error {
+			return errors.Join(h.pool(c).Storage.Delete(ctx, volumeOf(c)), h.dropTransit(ctx, c.ID))
+		},
 		"history": func(ctx context.Context) error { return h.history(c).Forget(ctx, h.source(c, h.node(c))) },
 		"files":   func(context.Context) error { return h.removeFiles(c) },
 		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },

@@ -39,6 +39,8 @@ type Config struct {
 	Log            *slog.Logger
 	// Space says when a pool that fills up is acted on.
 	Space SpaceConfig
+	// Transfer says how fast clusters go from one pool to another.
+	Transfer TransferConfig
 
 	// AfterStep is called after each step of an operation, with a name such as "fork/volume". It is for tests that kill the process
 	// there; nil means nothing.
@@ -57,7 +59,10 @@ type Host struct {
 	// gateways orders what gateways are told: who holds it reads a cluster's row and acts on it, so that the last to act knows the newest.
 	gateways   sync.Mutex
 	drops      *drops
-	wakes      chan struct{} // has an element for each start of a suspended node that is under way
+	wakes      chan struct{}   // has an element for each start of a suspended node that is under way
+	transfers  chan struct{}   // has an element for each transfer that is under way
+	stop       context.Context //nolint:containedctx // of transfers; ends when Stop begins
+	stopSends  context.CancelFunc
 	background sync.WaitGroup
 
 	versions map[string]string // that open gateways present, by cluster ID; guarded by gateways
@@ -96,7 +101,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.AfterStep == nil {
 		cfg.AfterStep = func(string) {}
 	}
-	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops(), wakes: make(chan struct{}, wakesAtOnce)}
+	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops(), wakes: make(chan struct{}, wakesAtOnce), transfers: make(chan struct{}, transfersAtOnce)}
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
@@ -125,6 +130,7 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) Start(ctx context.Context) error {
 	// The background must live longer than the call, and have its values.
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	h.stop, h.stopSends = context.WithCancel(h.ctx)
 	h.background.Go(func() { h.recordDrops(h.ctx) })
 	h.background.Go(func() { h.suspendIdle(h.ctx) })
 	if err := h.converge(ctx); err != nil {
@@ -145,8 +151,9 @@ func (h *Host) Start(ctx context.Context) error {
 }
 
 // Stop ends the host's work: running operations are finished or, when ctx ends first, interrupted to be resumed at
-// the next start. Nodes keep running.
+// the next start; transfers are interrupted at once. Nodes keep running.
 func (h *Host) Stop(ctx context.Context) error {
+	h.stopSends()
 	err := h.jobs.Stop(ctx)
 	if err != nil {
 		now, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

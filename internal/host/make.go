@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"tine/internal/engine"
 	"tine/internal/history"
@@ -68,6 +69,9 @@ func Steps() []string {
 	for _, s := range destroySteps() {
 		all = append(all, "destroy/"+s)
 	}
+	for _, s := range bringSteps() {
+		all = append(all, "transfer/"+s)
+	}
 	for _, s := range changeSteps() {
 		all = append(all, "change/"+s)
 	}
@@ -107,7 +111,8 @@ type making struct {
 	conn     *pgx.Conn      // to the node, as superuser, once it is ready
 	warm     sync.WaitGroup // preparations of the gateway
 	recovery engine.Recovery
-	from     history.Source // whose history the volume is made from
+	from     history.Source   // whose history the volume is made from
+	past     *history.History // in which that is
 	restored history.Restored
 }
 
@@ -135,7 +140,11 @@ func (h *Host) make(ctx context.Context, id string, attempt int) error {
 	if err == nil {
 		err = h.runSteps(ctx, operation, m.steps())
 	}
-	if err != nil {
+	var waits *rivertype.JobSnoozeError
+	switch {
+	case errors.As(err, &waits), errors.Is(err, errStopping): // it has not begun, or goes on later
+		return errors.Join(m.clear(ctx), river.JobSnooze(transferPatience))
+	case err != nil:
 		return m.giveUp(ctx, err, attempt)
 	}
 	return nil
@@ -195,8 +204,11 @@ func (m *making) giveUp(ctx context.Context, cause error, attempt int) error {
 	if ctx.Err() != nil {
 		return cause // interrupted, to be resumed at the next start
 	}
-	if err := m.clear(ctx); err != nil {
+	if err := errors.Join(m.clear(ctx), m.dropTransit(ctx, m.cluster.ID)); err != nil {
 		return errors.Join(cause, err)
+	}
+	if errors.Is(cause, errUnwanted) {
+		return nil // the job of its destruction waits for us
 	}
 	sentence, permanent := explain(cause)
 	if !permanent && m.outOfSpace(m.cluster.Pool, cause) {
@@ -253,13 +265,25 @@ func (m *making) makeVolume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
-	if c.ForkAt == nil {
-		m.recovery.Live = true
-		return m.pool(c).Storage.Clone(ctx, volumeOf(src), volumeOf(c))
+	if from, elsewhere, err := m.sentFrom(src); err != nil || elsewhere {
+		if err == nil {
+			err = m.bring(ctx, src, from)
+		}
+		return err
 	}
-	m.from = m.liveSource(ctx, src)
-	m.restored, err = m.history(c).Restore(ctx, m.from, target(c), volumeOf(c))
+	return m.copySource(ctx, src, volumeOf(c))
+}
+
+// copySource makes volume, in the source's pool, what the fork begins with.
+func (m *making) copySource(ctx context.Context, src store.Cluster, volume string) (err error) {
+	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
+	if m.cluster.ForkAt == nil {
+		m.restored.Recovery.Live = true
+		m.recovery = m.restored.Recovery
+		return m.pool(src).Storage.Clone(ctx, volumeOf(src), volume)
+	}
+	m.from, m.past = m.liveSource(ctx, src), m.history(src)
+	m.restored, err = m.past.Restore(ctx, m.from, target(m.cluster), volume)
 	m.recovery = m.restored.Recovery
 	return err
 }
@@ -282,7 +306,7 @@ func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source
 func (m *making) startNode(ctx context.Context) (err error) {
 	m.conn, err = m.node.StartFresh(ctx, m.recovery)
 	if errors.Is(err, engine.ErrExited) && m.cluster.ForkAt != nil {
-		err = errors.Join(err, m.history(m.cluster).Verify(ctx, m.from, m.restored))
+		err = errors.Join(err, m.past.Verify(ctx, m.from, m.restored))
 	}
 	if err == nil {
 		// A fork has the schema of its source, as it was then.
@@ -324,6 +348,9 @@ func (m *making) goOnline(ctx context.Context) error {
 		return m.clear(ctx) // destroyed meanwhile; the job for that waits for our lock
 	}
 	m.watch(m.cluster, m.node)
+	if err := m.dropTransit(ctx, m.cluster.ID); err != nil {
+		m.log.WarnContext(ctx, "what was sent is not removed; it is at the next start", "cluster", m.cluster.Name, "error", err)
+	}
 	if err := m.node.Limit(ctx); err != nil {
 		m.log.WarnContext(ctx, "cpu limit not set; it is set at the next start", "cluster", m.cluster.Name, "error", err)
 	}

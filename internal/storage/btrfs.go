@@ -16,6 +16,8 @@ const (
 	ioctlSnapCreateV2  = 0x50009417 // _IOW(0x94, 23, struct btrfs_ioctl_vol_args_v2)
 	ioctlSubvolCreate2 = 0x50009418 // _IOW(0x94, 24, struct btrfs_ioctl_vol_args_v2)
 
+	ioctlSubvolGetFlags = 0x80089419 // _IOR(0x94, 25, __u64)
+
 	subvolReadOnly = 1 << 1 // BTRFS_SUBVOL_RDONLY
 
 	// firstFreeObjectID is the inode number of the root of every subvolume, and of nothing else on a btrfs.

@@ -73,6 +73,9 @@ func (s *Store) finishCreation(ctx context.Context, id, status, failure string, 
 			return err
 		}
 		changed = true
+		if err := endTransfer(ctx, tx, id); err != nil {
+			return err
+		}
 		if err := insertEvent(ctx, tx, event); err != nil {
 			return err
 		}

@@ -21,10 +21,12 @@ const (
 	EventMaintenance      = "cluster_maintenance_perform"
 	EventDrop             = "drop" // of a collection or a database, by a client
 	EventNodeRestart      = "node_restart"
-	EventWritesBlocked    = "writes_blocked"    // the data have reached the plan's storage
-	EventWritesAllowed    = "writes_allowed"    // they have not any more
-	EventHistoryShortened = "history_shortened" // the host's pool was nearly full
-	EventResumed          = "operation_resumed" // an interrupted job goes on after a restart of its host
+	EventWritesBlocked    = "writes_blocked" // the data have reached the plan's storage
+	EventWritesAllowed    = "writes_allowed" // they have not any more
+	EventMigrated         = "cluster_migrate_done"
+	EventNotMigrated      = "cluster_migrate_failed" // it is where it was
+	EventHistoryShortened = "history_shortened"      // the host's pool was nearly full
+	EventResumed          = "operation_resumed"      // an interrupted job goes on after a restart of its host
 )
 
 // EventRetention is how long events are kept, whether or not their cluster still exists.
