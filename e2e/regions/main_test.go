@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -139,7 +140,8 @@ func lastLines() string {
 	const count = 60
 	lines := strings.Split(tine.LogText(), "\n")
 	lines = slices.DeleteFunc(lines, func(l string) bool {
-		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation")
+		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation") ||
+			strings.Contains(l, "maintenance.") || strings.Contains(l, "producer: ") || strings.Contains(l, "leadership.") || strings.Contains(l, "jobcompleter.") || strings.Contains(l, "Client: ")
 	})
 	return "\n" + strings.Join(lines[max(0, len(lines)-count):], "\n")
 }
@@ -177,4 +179,25 @@ func wantNoSenders(t *testing.T) {
 			return strings.HasPrefix(string(b), "btrfs\x00") && strings.Contains(string(b), tine.Dir)
 		})
 	})
+}
+
+// subvolume is what no other subvolume has: its UUID.
+func subvolume(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "btrfs", "subvolume", "show", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if uuid, ok := strings.CutPrefix(strings.TrimSpace(line), "UUID:"); ok {
+			return strings.TrimSpace(uuid)
+		}
+	}
+	t.Fatal("no UUID of ", path)
+	return ""
+}
+
+func createUser(t *testing.T, c *cluster, name string) (*godo.DatabaseUser, *godo.Response, error) {
+	t.Helper()
+	return tine.API.Databases.CreateUser(t.Context(), c.ID, &godo.DatabaseCreateUserRequest{Name: name})
 }

@@ -67,8 +67,11 @@ func (f *Fleet) migrate(ctx context.Context, c store.Cluster, region string) err
 	if region == c.Region {
 		return invalid("region", "must be another one than %s, which the cluster is in", region)
 	}
-	if f.poolOf(region) != c.Pool {
-		return invalid("region", "must be one whose clusters are kept with those of %s; got %s", c.Region, quote(region))
+	if pool := f.poolOf(region); pool != c.Pool {
+		if err := f.checkSpace(ctx, c.Host, pool); err != nil {
+			return err
+		}
+		return f.changed(c, f.cfg.Store.BeginMigration(ctx, c, region, pool))
 	}
 	return f.reconfigure(ctx, c, to)
 }

@@ -19,7 +19,7 @@ type reconfigureWorker struct {
 
 // Work implements river.Worker.
 func (w reconfigureWorker) Work(ctx context.Context, job *river.Job[store.ReconfigureJob]) error {
-	return w.host.reconfigure(ctx, job.Args.ClusterID)
+	return w.host.reconfigure(ctx, job.Args.ClusterID, job.Attempt)
 }
 
 type maintenanceWorker struct {
@@ -32,9 +32,16 @@ func (w maintenanceWorker) Work(ctx context.Context, job *river.Job[store.Mainte
 	return w.host.maintain(ctx, job.Args.ClusterID)
 }
 
-// reconfigure brings a cluster's node to the plan that the row has. Storage and the region are the row's alone: this host has the
-// one pool, for whatever regions it stands.
-func (h *Host) reconfigure(ctx context.Context, id string) error {
+// reconfigure brings a cluster's node to the plan that the row has, or the cluster to another pool. Storage is the row's alone, and so is the region as long as the
+// pool stays the same.
+func (h *Host) reconfigure(ctx context.Context, id string, attempt int) error {
+	t, err := h.cfg.Store.Transfer(ctx, id)
+	if err == nil {
+		return h.migrate(ctx, id, t, attempt)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	defer h.lockCluster(id)()
 	c, err := h.cfg.Store.Cluster(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {

@@ -77,6 +77,11 @@ func (h *Host) removeOrphansOf(ctx context.Context, name string, clusters []stor
 			nodes[c.Node.ID] = true
 			histories[c.HistoryID] = c.ID
 		}
+		if arriving, err := h.arrives(ctx, c, name); err != nil {
+			return err
+		} else if arriving {
+			histories[c.HistoryID] = c.ID
+		}
 	}
 	names, err := pool.Storage.List(volumes)
 	if err != nil {
@@ -96,6 +101,18 @@ func (h *Host) removeOrphansOf(ctx context.Context, name string, clusters []stor
 		return err
 	}
 	return pool.History.Sweep(ctx, histories)
+}
+
+// arrives says whether a cluster is about to be moved to a pool.
+func (h *Host) arrives(ctx context.Context, c store.Cluster, pool string) (bool, error) {
+	if c.Status != store.StatusMigrating {
+		return false, nil
+	}
+	t, err := h.cfg.Store.Transfer(ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return t.ToPool == pool, err
 }
 
 // removeOldGolden removes the golden volumes of earlier engines and configurations from a pool. Clusters that were made from them do not need them.

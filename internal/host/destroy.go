@@ -29,6 +29,7 @@ const forkPatience = 200 * time.Millisecond
 
 // destroy removes everything of a cluster. Its forks have copies of what they share with it.
 func (h *Host) destroy(ctx context.Context, id string) error {
+	defer h.lockTransfer(id)() // one that is under way notices that nobody wants it
 	defer h.lockCluster(id)()
 	c, err := h.cfg.Store.Cluster(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -58,11 +59,24 @@ func (h *Host) destroy(ctx context.Context, id string) error {
 		"volume": func(ctx context.Context) error {
 			return errors.Join(h.pool(c).Storage.Delete(ctx, volumeOf(c)), h.dropTransit(ctx, c.ID))
 		},
-		"history": func(ctx context.Context) error { return h.history(c).Forget(ctx, h.source(c, h.node(c))) },
+		"history": func(ctx context.Context) error { return h.forgetHistory(ctx, c) },
 		"files":   func(context.Context) error { return h.removeFiles(c) },
 		"row":     func(ctx context.Context) error { return h.cfg.Store.DeleteCluster(ctx, c.ID) },
 	}
 	return h.runSteps(ctx, "destroy", inOrder(destroySteps(), do))
+}
+
+// forgetHistory removes a cluster's history, and what of the cluster has arrived in pools that it was to migrate to.
+func (h *Host) forgetHistory(ctx context.Context, c store.Cluster) error {
+	for name, pool := range h.cfg.Pools {
+		if name == c.Pool {
+			continue
+		}
+		if err := pool.remove(ctx, c); err != nil {
+			return err
+		}
+	}
+	return h.history(c).Forget(ctx, h.source(c, h.node(c)))
 }
 
 // removeFiles removes what a cluster's node has outside the pool.

@@ -35,6 +35,23 @@
 // of them. A kill in between is a kill like any other: at the start both clusters are served with the nodes that their rows name, and the
 // steps are done again, after "rows" those that are left.
 //
+// A fork whose source is in another pool is brought in these steps, in place of the copy of "volume"; what has arrived is found again after an interruption:
+//
+//	state     what the fork begins with is put aside in the source's pool, as a snapshot
+//	send      it is sent
+//	volume    a copy of what has arrived
+//
+// A cluster moves to another pool in these steps. Up to "cut" it is served, and others may work on it; the row says "migrating", so that fleet does not change it:
+//
+//	points    the restore points are sent, oldest first, each as the difference to the one before
+//	wal       the archived log is copied
+//	live      the live volume is sent until little is left, with what has come of the other two
+//	cut       the node is stopped; what is left is sent, and the volume is made
+//	row       the row says that the cluster is in the new pool; before it nothing has changed, after it there is no way back
+//	node      the node is started there
+//	clear     what is left in the old pool is removed
+//	online    the status says so
+//
 // A gateway opens with the settings that the cluster's row has then, and a job tells it of each change after that. Whoever acts on a row
 // holds a lock from reading it on, so that the gateway is never left with an older state than the last.
 //

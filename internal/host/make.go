@@ -72,6 +72,9 @@ func Steps() []string {
 	for _, s := range bringSteps() {
 		all = append(all, "transfer/"+s)
 	}
+	for _, s := range migrateSteps() {
+		all = append(all, "migrate/"+s)
+	}
 	for _, s := range changeSteps() {
 		all = append(all, "change/"+s)
 	}

@@ -33,6 +33,7 @@ type pacer struct {
 	measure  func() gateway.Histogram
 	usual    time.Duration // that the slowest hundredth took before
 	limiter  *rate.Limiter
+	hurry    bool // clients wait for the transfer itself
 	before   gateway.Histogram
 	measured time.Time
 }
@@ -55,6 +56,9 @@ func (h *Host) newPacer(sourceID string) *pacer {
 
 // wait returns when so many bytes may go on.
 func (p *pacer) wait(ctx context.Context, n int) error {
+	if p.hurry {
+		return ctx.Err()
+	}
 	if time.Since(p.measured) >= paceInterval {
 		now := p.measure()
 		next := nextRate(float64(p.limiter.Limit()), p.most, p.usual, latency(now.Since(p.before), 0))

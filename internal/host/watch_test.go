@@ -52,7 +52,8 @@ func TestTrimLogMovesALongLogAside(t *testing.T) {
 func TestStepsAreNamedAfterTheirOperations(t *testing.T) {
 	t.Parallel()
 	steps := Steps()
-	want := 2*len(makeSteps()) + len(destroySteps()) + len(changeSteps()) + len(exchangeSteps()) + len(suspendSteps()) + len(wakeSteps())
+	want := 2*len(makeSteps()) + len(destroySteps()) + len(changeSteps()) + len(exchangeSteps()) + len(suspendSteps()) + len(wakeSteps()) +
+		len(bringSteps()) + len(migrateSteps())
 	if len(steps) != want || steps[0] != "create/clear" || steps[len(steps)-1] != "wake/row" {
 		t.Errorf("the steps are %v", steps)
 	}
