@@ -25,7 +25,7 @@ func newClusterCommand() *cobra.Command {
 		newClusterListCommand(o), newClusterGetCommand(o), newClusterCreateCommand(o), newClusterForkCommand(o),
 		newClusterDestroyCommand(o), newClusterConnectCommand(o), newClusterCACommand(o), newClusterHistoryCommand(o),
 		newClusterRestoreCommand(o), newClusterResetCommand(o), newClusterSwapCommand(o), newClusterExpireCommand(o), newClusterTTLCommand(o),
-		newClusterResizeCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o),
+		newClusterResizeCommand(o), newClusterMigrateCommand(o), newClusterUsersCommand(o), newClusterSourcesCommand(o),
 		newClusterSuspendCommand(o))
 }
 
@@ -39,6 +39,8 @@ type cluster struct {
 
 	SuspendAfterMinutes int64 `json:"suspend_after_minutes"`
 	Suspended           bool  `json:"suspended"`
+
+	Transfer *transfer `json:"transfer"` // nil: nothing of it is being sent
 
 	raw  json.RawMessage
 	used storageInUse // if it was asked for

@@ -10,6 +10,7 @@ func TestChangesOfAClusterAreSentToTheAPI(t *testing.T) {
 	for line, want := range map[string]string{
 		"resize shop --size db-s-2vcpu-4gb":                      `PUT /resize {"num_nodes":1,"size":"db-s-2vcpu-4gb"}`,
 		"resize shop --storage 40GiB":                            `PUT /resize {"num_nodes":1,"size":"db-s-1vcpu-1gb","storage_size_mib":40960}`,
+		"migrate shop --region fra1":                             `PUT /migrate {"region":"fra1"}`,
 		"users create shop operator":                             `POST /users {"name":"operator"}`,
 		"users create shop app --role readOnly --db shop --db a": `POST /users {"name":"app","settings":{"mongo_user_settings":{"databases":["shop","a"],"role":"readOnly"}}}`,
 		"users reset shop a/b":                                   `POST /users/a%2Fb/reset_auth {}`,
@@ -59,6 +60,7 @@ func TestChangesThatCannotBeMeantAreNotSent(t *testing.T) {
 	a := newAPI(t)
 	for line, want := range map[string]int{
 		"resize shop":                           exitUsage,
+		"migrate shop":                          exitUsage,
 		"resize shop --storage big":             exitUsage,
 		"resize nothing --storage 40GiB":        exitNotFound,
 		"users create shop app --role readOnly": exitUsage,

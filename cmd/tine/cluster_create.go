@@ -112,7 +112,7 @@ func (o *clientOptions) make(cmd *cobra.Command, api *client, request any, wait 
 	c := root.Database
 	var err error
 	if wait.enabled {
-		c, err = api.waitOnline(cmd.Context(), c, wait.timeout)
+		c, err = api.waitOnline(cmd.Context(), c, wait.timeout, progressTo(cmd))
 	}
 	if err == nil && wait.enabled {
 		note(cmd.ErrOrStderr(), "%s is online after %s.", c.Name, time.Since(start).Round(time.Millisecond))

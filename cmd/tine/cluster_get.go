@@ -49,6 +49,7 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"history", c.used.history()},
 		{"version", c.VersionSlug},
 		{"region", c.RegionSlug},
+		{"transfer", c.Transfer.String()},
 		{"nodes", strconv.Itoa(c.NumNodes)},
 		{"tags", strings.Join(c.Tags, ", ")},
 		{"forked from", c.origin()},

@@ -25,12 +25,15 @@ func (w *waitOptions) addFlags(cmd *cobra.Command, usage string) {
 }
 
 // waitOnline waits until a new cluster is online and returns it with the secrets of the answer to its creation. On an error it
-// returns what it was given.
-func (c *client) waitOnline(ctx context.Context, created cluster, timeout time.Duration) (cluster, error) {
+// returns what it was given. Meanwhile it shows the cluster as it is.
+func (c *client) waitOnline(ctx context.Context, created cluster, timeout time.Duration, show func(cluster)) (cluster, error) {
 	var now cluster
 	err := poll(ctx, timeout, func(ctx context.Context) (bool, error) {
 		var err error
 		now, err = c.clusterByID(ctx, created.ID)
+		if err == nil {
+			show(now)
+		}
 		if err == nil && now.Status == "failed" {
 			err = fmt.Errorf("%s has failed: %s", created.Name, c.failure(ctx, now))
 		}

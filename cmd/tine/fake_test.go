@@ -118,6 +118,7 @@ func (a *fakeAPI) changes(mux *http.ServeMux) {
 		}
 	}
 	mux.HandleFunc("PUT "+shop+"/resize", record(http.StatusAccepted, ""))
+	mux.HandleFunc("PUT "+shop+"/migrate", record(http.StatusAccepted, ""))
 	mux.HandleFunc("GET "+shop+"/users", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"users":[{"name":"doadmin","role":"primary"},`+strings.Replace(user, `"password":"fresh",`, "", 1)+`]}`)
 	})

@@ -25,17 +25,17 @@ func (p *panel) clusterPage(v visit, tab string) (clusterView, error) {
 	if err != nil {
 		return clusterView{}, err
 	}
-	return p.viewOf(c, tab), nil
+	view := p.viewOf(c, tab)
+	if isUnderWay(c) {
+		view.Making, err = p.progressOf(v, c, true)
+	}
+	return view, err
 }
 
 func (p *panel) viewOf(c store.Cluster, tab string) clusterView {
-	view := clusterView{
+	return clusterView{
 		Cluster: c, Price: p.priceOf(c.Size, c.NumNodes, c.StorageMiB), Tab: tab,
 	}
-	if view.InTheMaking() {
-		view.Making = newProgress(c, true)
-	}
-	return view
 }
 
 // InTheMaking says whether the cluster will be online without anyone's doing.
@@ -46,8 +46,10 @@ func (v clusterView) InTheMaking() bool {
 // IsOnline says whether clients can connect, and forks be made.
 func (v clusterView) IsOnline() bool { return v.Cluster.IsServed() }
 
-// IsChanging says whether it is resized or migrated.
-func (v clusterView) IsChanging() bool { return v.IsOnline() && v.Cluster.Status != store.StatusOnline }
+// IsChanging says whether it is resized, or given other data.
+func (v clusterView) IsChanging() bool {
+	return v.IsOnline() && v.Cluster.Status != store.StatusOnline && v.Cluster.Status != store.StatusMigrating
+}
 
 // IsLeaving says whether the cluster is being destroyed.
 func (v clusterView) IsLeaving() bool { return v.Cluster.Status == store.StatusDestroying }
@@ -58,6 +60,7 @@ func doneInWords(name string) string {
 		"source":      "The trusted sources were changed. They hold for new connections at once.",
 		"maintenance": "The maintenance window was changed.",
 		"update":      "The node is being started again on the newest engine.",
+		"region":      "The cluster is being migrated. It stays in use meanwhile, but for a moment at the end.",
 		"version":     "The version was changed. Clients connect again by themselves.",
 		"autoscale":   "The growth of the storage was changed.",
 		"config":      "The configuration was changed. It is in force.",

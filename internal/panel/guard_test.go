@@ -31,6 +31,7 @@ func changes(c store.Cluster) map[string]url.Values {
 		settings + "/maintenance":     {"day": {"monday"}, "hour": {"01:00"}},
 		settings + "/update":          {},
 		settings + "/version":         {"version": {"8"}},
+		settings + "/region":          {"region": {"fra1"}},
 		settings + "/autoscale":       {"threshold": {"50"}, "increment": {"10"}},
 		settings + "/config":          {"default_read_concern": {"local"}},
 		settings + "/tags":            {"tag": {"x"}},

@@ -151,6 +151,7 @@ func (p *panel) settingsRoutes() map[string]route {
 		"POST " + settings + "/maintenance":    update(p.setMaintenance),
 		"POST " + settings + "/update":         update(p.installUpdate),
 		"POST " + settings + "/version":        update(p.upgrade),
+		"POST " + settings + "/region":         update(p.migrate),
 		"POST " + settings + "/autoscale":      update(p.setAutoscale),
 		"POST " + settings + "/config":         update(p.configure),
 		"POST " + settings + "/tags":           {scope: store.ScopeTagCreate, serve: p.addTag},

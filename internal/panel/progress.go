@@ -1,13 +1,17 @@
 package panel
 
 import (
+	"math"
+	"time"
+
 	"tine/internal/store"
 )
 
-// progressView is how far the making of a cluster is.
+// progressView is how far the making of a cluster is, or its way to another region.
 type progressView struct {
-	Cluster store.Cluster
-	Phases  []phaseView
+	Cluster  store.Cluster
+	Phases   []phaseView   // of the making
+	Transfer *transferView // nil: nothing of it is being sent
 	// Reload says that the page around it changes when the cluster is online.
 	Reload bool
 }
@@ -17,9 +21,45 @@ type phaseView struct {
 	State string // done, now or next
 }
 
-// newProgress reads how far a cluster is from its row.
+// transferView is how far a cluster is that is sent to another region.
+type transferView struct {
+	store.Transfer
+}
+
+// Percent is how much of it is sent, less than all until it is over.
+func (v transferView) Percent() int64 {
+	const all = 100
+	if v.TotalBytes == 0 {
+		return 0
+	}
+	return min(v.SentBytes*all/v.TotalBytes, all-1)
+}
+
+// TimeLeft is how long the rest takes, empty while nobody knows.
+func (v transferView) TimeLeft() string {
+	left, ok := v.Left()
+	if !ok {
+		return ""
+	}
+	return (time.Duration(math.Ceil(left.Seconds())) * time.Second).String()
+}
+
+// progressOf reads how far a cluster is.
+func (p *panel) progressOf(v visit, c store.Cluster, reload bool) (*progressView, error) {
+	view := newProgress(c, reload)
+	t, err := p.fleet.Transfer(v.context(), c)
+	if t != nil {
+		view.Transfer = &transferView{*t}
+	}
+	return view, err
+}
+
+// newProgress reads how far the making of a cluster is from its row.
 func newProgress(c store.Cluster, reload bool) *progressView {
 	view := &progressView{Cluster: c, Reload: reload}
+	if c.Status == store.StatusMigrating {
+		return view
+	}
 	labels := []struct{ phase, created, forked string }{
 		{"volume", "Make the volume", "Share the data of " + c.SourceName},
 		{"node", "Start the node", "Start the node and bring it to the moment"},
@@ -57,8 +97,13 @@ func (v progressView) IsOnline() bool { return v.Cluster.IsServed() }
 func (v progressView) HasFailed() bool { return v.Cluster.Status == store.StatusFailed }
 
 // Goes says whether there is more to come.
-func (v progressView) Goes() bool {
-	return v.Cluster.Status == store.StatusCreating || v.Cluster.Status == store.StatusForking
+func (v progressView) Goes() bool { return isUnderWay(v.Cluster) }
+
+// Moves says that the cluster is on its way to another region.
+func (v progressView) Moves() bool { return v.Cluster.Status == store.StatusMigrating }
+
+func isUnderWay(c store.Cluster) bool {
+	return c.Status == store.StatusCreating || c.Status == store.StatusForking || c.Status == store.StatusMigrating
 }
 
 func (p *panel) showProgress(v visit) (answer, error) {
@@ -67,8 +112,6 @@ func (p *panel) showProgress(v visit) (answer, error) {
 		return answer{}, err
 	}
 	reload := v.request.URL.Query().Get("reload") != ""
-	return answer{
-		page: "progress", part: "progress", reload: reload && c.Status != store.StatusCreating && c.Status != store.StatusForking,
-		data: newProgress(c, reload),
-	}, nil
+	view, err := p.progressOf(v, c, reload)
+	return answer{page: "progress", part: "progress", reload: reload && !view.Goes(), data: view}, err
 }

@@ -19,6 +19,7 @@ type settingsView struct {
 	Sinks    []fleet.LogSink
 	Address  string // of the visitor
 	Versions []choice
+	Regions  []choice // that the cluster can be migrated to
 	Tags     []choice // that the cluster does not have yet
 }
 
@@ -57,6 +58,11 @@ func (p *panel) settingsPage(v visit, base clusterView, f form) (answer, error) 
 		before, _ := strconv.Atoi(base.Cluster.Version)
 		if after, _ := strconv.Atoi(version.Value); after > before {
 			view.Versions = append(view.Versions, version)
+		}
+	}
+	for _, region := range p.fleet.Catalog().Regions {
+		if region.Slug != base.Cluster.Region {
+			view.Regions = append(view.Regions, choice{Value: region.Slug, Label: region.Name + " (" + region.Slug + ")", Selected: region.Slug == f.Value("region")})
 		}
 	}
 	if len(view.Versions) == 0 && f.Field == "version" {
@@ -176,6 +182,12 @@ func (p *panel) installUpdate(v visit) (answer, error) {
 func (p *panel) upgrade(v visit) (answer, error) {
 	return p.change(v, "version", func(c store.Cluster, f form) (form, error) {
 		return f, p.fleet.Upgrade(v.context(), c.ID, f.Value("version"))
+	})
+}
+
+func (p *panel) migrate(v visit) (answer, error) {
+	return p.change(v, "region", func(c store.Cluster, f form) (form, error) {
+		return f, p.fleet.Migrate(v.context(), c.ID, f.Value("region"))
 	})
 }
 
