@@ -16,6 +16,7 @@ type peer struct {
 	bench *bench
 	src   *source
 	dir   string // everything is below it; it goes with the instance
+	first string // the segment of WAL that is the first one a recovery needs
 }
 
 func (b *bench) newPeer(ctx context.Context, src *source) (*peer, error) {
@@ -25,7 +26,12 @@ func (b *bench) newPeer(ctx context.Context, src *source) (*peer, error) {
 			return nil, err
 		}
 	}
-	return p, b.allowBackup(ctx, src)
+	if err := b.allowBackup(ctx, src); err != nil {
+		return nil, err
+	}
+	var err error
+	p.first, err = b.ask(ctx, src, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+	return p, err
 }
 
 func (p *peer) path(name string) string { return filepath.Join(p.dir, name) }
@@ -79,9 +85,8 @@ func (p *peer) archive(ctx context.Context) error {
 		return err
 	}
 	const patience, interval = 30 * time.Second, 100 * time.Millisecond
-	from := filepath.Join(p.bench.tine.PoolDir(), "history", p.src.history, "wal")
 	for begin := time.Now(); ; {
-		if _, err := os.Stat(filepath.Join(from, last)); err == nil {
+		if _, err := os.Stat(filepath.Join(p.walDir(), last)); err == nil {
 			break
 		}
 		if time.Since(begin) > patience {
@@ -91,16 +96,63 @@ func (p *peer) archive(ctx context.Context) error {
 			return err
 		}
 	}
-	return copyTree(ctx, from, p.path("archive"))
+	segments, err := p.segments()
+	if err != nil {
+		return err
+	}
+	for i := range segments {
+		segments[i] = filepath.Join(p.walDir(), segments[i])
+	}
+	return copyAll(ctx, p.path("archive"), segments...)
+}
+
+// walDir is where Tine keeps the source's WAL.
+func (p *peer) walDir() string {
+	return filepath.Join(p.bench.tine.PoolDir(), "history", p.src.history, "wal")
+}
+
+// volume is the source's.
+func (p *peer) volume() string { return filepath.Join(p.bench.tine.PoolDir(), "volumes", p.src.node) }
+
+// segments are those that a recovery of a backup may need, of what is archived.
+func (p *peer) segments() (names []string, err error) {
+	entries, err := os.ReadDir(p.walDir())
+	if err != nil {
+		return nil, fmt.Errorf("list WAL: %w", err)
+	}
+	for _, e := range entries {
+		if len(e.Name()) == len(p.first) && e.Name() >= p.first {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // copyTree copies in full what is in a directory into another one that is the node's user's then.
 func copyTree(ctx context.Context, from, to string) error {
-	out, err := exec.CommandContext(ctx, "cp", "-a", "--reflink=never", from+"/.", to).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("copy %s: %w: %s", from, err, out)
+	if err := copyAll(ctx, to, from+"/."); err != nil {
+		return err
 	}
 	return os.Chown(to, engineID, engineID)
+}
+
+// copyAll copies files and directories in full into a directory.
+func copyAll(ctx context.Context, to string, from ...string) error {
+	args := append(append([]string{"-a", "--reflink=never"}, from...), to)
+	out, err := exec.CommandContext(ctx, "cp", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w: %s", to, err, out)
+	}
+	return nil
+}
+
+// chownTree gives all of a directory to the node's user.
+func chownTree(ctx context.Context, dir string) error {
+	out, err := exec.CommandContext(ctx, "chown", "-R", engineUser, dir).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("give %s to the node's user: %w: %s", dir, err, out)
+	}
+	return nil
 }
 
 // restore copies the base backup and recovers it to a moment.
@@ -115,14 +167,32 @@ func (p *peer) restore(ctx context.Context, at time.Time) (copying, all time.Dur
 		return 0, 0, err
 	}
 	copying = time.Since(begin)
+	all, err = p.recover(ctx, dir, at)
+	return copying, copying + all, err
+}
+
+// recover brings a copy of a base backup to a moment.
+func (p *peer) recover(ctx context.Context, dir string, at time.Time) (taken time.Duration, err error) {
+	begin := time.Now()
 	if err := os.WriteFile(filepath.Join(dir, "pgdata", "recovery.signal"), nil, 0o644); err != nil {
-		return 0, 0, fmt.Errorf("ask for recovery: %w", err)
+		return 0, fmt.Errorf("ask for recovery: %w", err)
 	}
-	err = p.whenReady(ctx, func() { all = time.Since(begin) }, dir,
+	err = p.whenReady(ctx, func() { taken = time.Since(begin) }, p.engine(dir),
 		"-c", "restore_command=cp /mnt/%f %p",
-		"-c", "recovery_target_time="+at.UTC().Format("2006-01-02 15:04:05.999999-07:00"),
+		"-c", "recovery_target_time="+moment(at),
 		"-c", "recovery_target_action=promote")
-	return copying, all, err
+	return taken, err
+}
+
+// moment is a time as PostgreSQL reads it.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05.999999-07:00") }
+
+// engine is where a copy of the source is started, with the archive beside it.
+func (p *peer) engine(dir string) inEngine {
+	return inEngine{
+		root: p.bench.tine.EngineDir, user: engineUser,
+		binds: []string{p.path("run"), "/run/tine", dir, "/data", p.path("archive"), "/mnt"},
+	}
 }
 
 // copyLatest makes a base backup and starts it.
@@ -133,21 +203,17 @@ func (p *peer) copyLatest(ctx context.Context) (copying, all time.Duration, err 
 	if copying, err = p.baseBackup(ctx, dir); err != nil {
 		return 0, 0, err
 	}
-	err = p.whenReady(ctx, func() { all = time.Since(begin) }, dir)
+	err = p.whenReady(ctx, func() { all = time.Since(begin) }, p.engine(dir))
 	return copying, all, err
 }
 
 // whenReady starts a PostgreSQL, calls do as soon as it is a primary that answers, and ends it.
-func (p *peer) whenReady(ctx context.Context, do func(), dir string, args ...string) error {
+func (p *peer) whenReady(ctx context.Context, do func(), e inEngine, args ...string) error {
 	log, err := os.Create(p.path("log"))
 	if err != nil {
 		return fmt.Errorf("make log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	e := inEngine{
-		root: p.bench.tine.EngineDir, user: engineUser,
-		binds: []string{p.path("run"), "/run/tine", dir, "/data", p.path("archive"), "/mnt"},
-	}
 	cmd := e.command(ctx, append([]string{"postgres", "-D", "/data/pgdata", "-c", "archive_mode=off"}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A signal for the benchmark, by the terminal, shall not reach it before its time.

@@ -29,6 +29,7 @@ type Options struct {
 	History   time.Duration // how long the history of the forks at a moment is written
 	Rounds    int           // of everything that the gateway is measured with
 	Round     time.Duration // how long a contender has its turn in each
+	Points    int           // restore points of the source that has many
 	Density   int           // forks that are made and mostly suspended
 	DensityMB int           // size of their source
 	Only      []string      // names of sections; empty means all
@@ -40,7 +41,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute,
-		Rounds: 5, Round: 2 * time.Second, Density: 200, DensityMB: 1000, Progress: io.Discard,
+		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, Progress: io.Discard,
 	}
 }
 
@@ -87,8 +88,8 @@ func (o Options) validate() error {
 			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(SectionNames(), ", "))
 		}
 	}
-	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.DensityMB < 1 || o.Round < time.Millisecond {
-		return errors.New("runs, rounds and sizes must be at least 1, the history at least a second and a round at least a millisecond")
+	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Points < 1 || o.DensityMB < 1 || o.Round < time.Millisecond {
+		return errors.New("runs, rounds, restore points and sizes must be at least 1, the history at least a second and a round at least a millisecond")
 	}
 	if o.wants("density") && o.Density < densityActive+densityEnds {
 		return fmt.Errorf("density needs at least %d forks", densityActive+densityEnds)

@@ -112,7 +112,7 @@ func (b *bench) size(ctx context.Context) error {
 		return err
 	}
 	begin := time.Now()
-	if b.large, err = b.quietSource(ctx, "large", int64(b.opts.LargeMB)*megabyte); err != nil {
+	if err := b.fillLarge(ctx); err != nil {
 		return err
 	}
 	filled := time.Since(begin)
@@ -145,6 +145,17 @@ func (b *bench) size(ctx context.Context) error {
 		return err
 	}
 	return b.largePeer(ctx, found(ofLarge))
+}
+
+// fillLarge makes the large source, without restore points meanwhile: what they would keep of half-filled pages is more than the source itself.
+func (b *bench) fillLarge(ctx context.Context) (err error) {
+	if err := b.reconfigure(ctx, fmt.Sprintf("history:\n  replay_mib: %d\n", noPoints)); err != nil {
+		return err
+	}
+	if b.large, err = b.quietSource(ctx, "large", int64(b.opts.LargeMB)*megabyte); err != nil {
+		return err
+	}
+	return b.reconfigure(ctx, "")
 }
 
 func (b *bench) sizeTable(ctx context.Context, ofSmall, ofLarge []sample, filled time.Duration, wal int64) error {

@@ -17,8 +17,8 @@ import (
 
 const gib = 1 << 30
 
-// What a byte of the large source takes: nearly four in the pool, for the tables, the WAL that the history keeps and the pages that its
-// restore points keep, and a bit more than one in the copy that a base backup makes.
+// What a byte of the large source takes: less than three in the pool, for the tables and the WAL that the history keeps, and a bit more than one in each
+// of two copies beside it. The small source's restore points keep pages, too.
 const bytesPerByte = 5
 
 // bytesPerSecond is what a second of history takes; as long as Options.History is written three times, about.
@@ -29,7 +29,12 @@ const (
 
 const gatewayWrites = 8 * gib // what the gateway and its peers insert, WAL included
 
-const loadWrites = 20 * gib // what writers at full speed insert while they are forked and while they are not, WAL included
+// What writers at full speed insert while they are forked and while they are not, and with restore points and without; WAL included.
+const (
+	loadWrites  = 10 * gib
+	pointWrites = 24 * gib
+	perPoint    = 4 * megabyte // of one that is taken after each megabyte
+)
 
 const perFork = 16 * megabyte // what a suspended fork takes, and more
 
@@ -44,14 +49,20 @@ func needed(o Options) int64 {
 	if o.wants("at") || o.wants("peers") {
 		history = int64(histories * o.History.Seconds() * bytesPerSecond)
 	}
+	if o.wants("size") {
+		history += int64(o.History.Seconds() * bytesPerSecond)
+	}
 	if o.wants("density") {
 		history += int64(o.DensityMB)*megabyte*bytesPerByte + int64(o.Density)*perFork
 	}
 	if o.wants("gateway") {
 		history += gatewayWrites
 	}
-	if o.wants("load") {
+	if o.wants("load") || o.wants("clients") {
 		history += loadWrites
+	}
+	if o.wants("points") {
+		history += pointWrites + int64(o.Points)*perPoint
 	}
 	return (large+2*int64(o.SmallMB)*megabyte)*bytesPerByte + history + spare
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 )
@@ -35,19 +36,7 @@ func (b *bench) peers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.progress("pg_basebackup, before the history is written")
-	backedUp, err := p.baseBackup(ctx, p.path("base"))
-	if err != nil {
-		return err
-	}
-	history, err := b.writeHistory(ctx, src, b.opts.History)
-	if err != nil {
-		return err
-	}
-	if err := p.archive(ctx); err != nil {
-		return err
-	}
-	toMoment, err := b.compareMoments(ctx, p, history.period)
+	m, err := b.compareMoments(ctx, p, b.opts.PeerRuns)
 	if err != nil {
 		return err
 	}
@@ -62,26 +51,15 @@ func (b *bench) peers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sum := toMoment
-	sum.peer = nil
-	for _, taken := range toMoment.peer {
-		sum.peer = append(sum.peer, backedUp+taken)
-	}
 	size, err := b.ask(ctx, src, "SELECT pg_size_pretty(pg_database_size('postgres'))")
 	if err != nil {
 		return err
 	}
 	return table{
 		title: "What people do today, on the same data", header: peerHeader(),
-		rows: [][]string{
-			toMoment.row("to T: copy of a base backup, recovery"),
-			sum.row("to T: pg_basebackup before, copy, recovery"),
-			toLatest.row("latest: pg_basebackup, start"),
-			dumped.row("latest: dump and restore through the gateway"),
-		},
+		rows: append(m.rows(), toLatest.row("latest: pg_basebackup, start"), dumped.row("latest: dump and restore through the gateway")),
 		notes: []string{
-			fmt.Sprintf("A source with %s of tables. The base backup took %s, right before a history of %s, so that recovery never replays more than that; "+
-				"with a nightly backup it is up to a day. The backup is copied, since it is to be kept.", size, human(backedUp), history),
+			fmt.Sprintf("A source with %s of tables. %s", size, &m),
 			"PostgreSQL of today runs on the host's file system, without a container and without limits, and ends recovery as its manual says " +
 				"(recovery_target_action=promote); its time ends when it answers a query as a primary. Dump and restore are this program's own: " +
 				"documents are read as they are and inserted by 3 writers in batches of 1,000 into a new cluster; it knows of no moment but now.",
@@ -89,21 +67,92 @@ func (b *bench) peers(ctx context.Context) error {
 	}.write(b.out)
 }
 
-// compareMoments goes to random moments of the history.
-func (b *bench) compareMoments(ctx context.Context, p *peer, history period) (c comparison, err error) {
-	for range b.opts.PeerRuns {
-		moment := random(history)
-		tine, err := b.measureFork(ctx, p.src, moment)
-		if err != nil {
-			return c, err
-		}
-		copying, all, err := p.restore(ctx, moment)
-		if err != nil {
-			return c, err
-		}
-		c.add(copying, all, tine.found)
+// moments compares ways to a moment: backups, a history, and then each way to the same moments of it.
+type moments struct {
+	based, backed         time.Duration // what the backups took
+	backrest              string        // its version
+	history               written
+	copied, plain, rested comparison // of a copy of the base backup, of the base backup itself with its making, of pgBackRest
+}
+
+func (m *moments) rows() (rows [][]string) {
+	if len(m.copied.peer) > 0 {
+		rows = append(rows, m.copied.row("to T: copy of a base backup, recovery"))
 	}
-	return c, nil
+	return append(rows,
+		m.plain.row("to T: pg_basebackup, recovery"),
+		m.rested.row("to T: pgBackRest restore, recovery"))
+}
+
+// String implements fmt.Stringer.
+func (m *moments) String() string {
+	return fmt.Sprintf("pg_basebackup took %s and %s's full backup %s, right before a history of %s, so that recovery never replays more than that; "+
+		"with a nightly backup it is up to a day. pgBackRest's repository is on the same disk, not compressed, and restored by a process for each CPU.",
+		human(m.based), m.backrest, human(m.backed), m.history)
+}
+
+// compareMoments goes to random moments of a history that begins right behind the backups: runs times with copies of the base backup; and at last with the
+// base backup itself, which is lost then.
+func (b *bench) compareMoments(ctx context.Context, p *peer, runs int) (m moments, err error) {
+	b.progress("pg_basebackup, before the history is written")
+	if m.based, err = p.baseBackup(ctx, p.path("base")); err != nil {
+		return m, err
+	}
+	r, err := p.newBackrest(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.backrest = r.version
+	b.progress("backup by %s", r.version)
+	if m.backed, err = r.backup(ctx); err != nil {
+		return m, err
+	}
+	if m.history, err = b.writeHistory(ctx, p.src, b.opts.History); err != nil {
+		return m, err
+	}
+	if err := p.archive(ctx); err != nil {
+		return m, err
+	}
+	if err := r.push(ctx); err != nil {
+		return m, err
+	}
+	for i := range runs {
+		if err := b.compareMoment(ctx, p, r, &m, i == runs-1); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func (b *bench) compareMoment(ctx context.Context, p *peer, r *backrest, m *moments, last bool) error {
+	to := random(m.history.period)
+	b.progress("to %s, by Tine, pg_basebackup and pgBackRest", to.UTC().Format(time.RFC3339))
+	tine, err := b.measureFork(ctx, p.src, to)
+	if err != nil {
+		return err
+	}
+	if last {
+		taken, err := p.recover(ctx, p.path("base"), to)
+		if err != nil {
+			return err
+		}
+		m.plain.add(m.based, m.based+taken, tine.found)
+		if err := os.RemoveAll(p.path("base")); err != nil {
+			return fmt.Errorf("remove base backup: %w", err)
+		}
+	} else {
+		copying, all, err := p.restore(ctx, to)
+		if err != nil {
+			return err
+		}
+		m.copied.add(copying, all, tine.found)
+	}
+	copying, all, err := r.restore(ctx, to)
+	if err != nil {
+		return err
+	}
+	m.rested.add(copying, all, tine.found)
+	return nil
 }
 
 func (b *bench) compareLatest(ctx context.Context, p *peer, runs int) (c comparison, err error) {
@@ -132,9 +181,26 @@ func (b *bench) largePeer(ctx context.Context, forks []time.Duration) error {
 	if err != nil {
 		return err
 	}
-	c := comparison{peer: []time.Duration{all}, copying: []time.Duration{copying}, tine: forks}
-	return table{
+	latest := comparison{peer: []time.Duration{all}, copying: []time.Duration{copying}, tine: forks}
+	m, err := b.compareMoments(ctx, p, 1)
+	if err != nil {
+		return err
+	}
+	samples := make([]sample, b.opts.Runs)
+	for i := range samples {
+		if samples[i], err = b.measureFork(ctx, b.large, random(m.history.period)); err != nil {
+			return err
+		}
+	}
+	// A single fork would be a matter of luck, unlike what copies for a minute.
+	m.plain.tine, m.rested.tine = found(samples), found(samples)
+	t := table{
 		title: "What people do today, on the large source", header: peerHeader(),
-		rows: [][]string{c.row("latest: pg_basebackup, start")},
-	}.write(b.out)
+		rows:  append([][]string{latest.row("latest: pg_basebackup, start")}, m.rows()...),
+		notes: []string{m.String(), fmt.Sprintf("Today's ways were measured once, Tine's %d times at random moments of the same history. The aim is 100 x.", len(samples))},
+	}
+	if err := t.write(b.out); err != nil {
+		return err
+	}
+	return breakdown("Fork of the large source at T: where the time goes", samples).write(b.out)
 }

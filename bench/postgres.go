@@ -14,6 +14,7 @@ import (
 type inEngine struct {
 	root  string
 	user  string   // of the process, as chroot takes it
+	layer string   // directory with an upper, a work and a root, of a file system over the engine; empty means the engine itself
 	binds []string // host's directory, directory in the engine, and so on
 }
 
@@ -24,15 +25,23 @@ const (
 )
 
 const enter = `
-root=$1 user=$2; shift 2
+root=$1 user=$2 layer=$3; shift 3
+if [ -n "$layer" ]; then
+	mount -t overlay overlay -o "lowerdir=$root,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+	root=$layer/root
+fi
 while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done; shift
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 exec chroot --userspec="$user" "$root" "$@"`
 
 func (e inEngine) command(ctx context.Context, args ...string) *exec.Cmd {
-	all := append([]string{"--mount", "sh", "-ec", enter, "sh", e.root, e.user}, e.binds...)
-	all = append(append(all, "--", binDir+args[0]), args[1:]...)
+	all := append([]string{"--mount", "sh", "-ec", enter, "sh", e.root, e.user, e.layer}, e.binds...)
+	program := args[0]
+	if !filepath.IsAbs(program) {
+		program = binDir + program
+	}
+	all = append(append(all, "--", program), args[1:]...)
 	cmd := exec.CommandContext(ctx, "unshare", all...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"

@@ -12,9 +12,11 @@ import (
 
 // What Tine costs a source that works: forks at latest of it, and the latency and throughput of its clients with forks and restore points and without.
 const (
-	loadTurn  = 20 * time.Second // of the clients whose latency is measured
-	loadTurns = 2                // of each kind, in turns
-	forkEvery = 10 * time.Second
+	loadTurn   = 20 * time.Second // of the clients whose latency is measured
+	loadTurns  = 2                // of each kind, in turns
+	pointTurn  = 10 * time.Second // of writers whose throughput is
+	pointTurns = 4
+	forkEvery  = 10 * time.Second
 	// noPoints is a replay budget that nobody comes to, in MiB.
 	noPoints = 1 << 20
 )
@@ -83,7 +85,7 @@ func (b *bench) forksAndClients(ctx context.Context) error {
 				digits(float64(len(with)) / float64(len(without))), "p99 1.5 x",
 			},
 		},
-		notes: []string{fmt.Sprintf("%d clients, each inserts a document and reads one by its _id in turns; %d turns of %s of each kind, one after the other.",
+		notes: []string{fmt.Sprintf("%d clients, each inserts a document and reads one in turns; %d turns of %s of each kind, one after the other.",
 			writers, loadTurns, loadTurn)},
 	}.write(b.out)
 }
@@ -142,57 +144,4 @@ func (b *bench) forkNowAndThen(ctx context.Context, src *source) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// points measures what restore points cost.
-func (b *bench) points(ctx context.Context) error {
-	return b.pointsAndWriters(ctx)
-}
-
-// pointsAndWriters compares the throughput of writers at full speed with restore points and without.
-func (b *bench) pointsAndWriters(ctx context.Context) error {
-	src, err := b.busySource(ctx)
-	if err != nil {
-		return err
-	}
-	speed := map[bool][]float64{}
-	for turn := range 2 * loadTurns {
-		points := turn%2 == 0
-		settings := ""
-		if !points {
-			settings = fmt.Sprintf("history:\n  replay_mib: %d\n", noPoints)
-		}
-		if err := b.reconfigure(ctx, settings); err != nil {
-			return err
-		}
-		w, err := b.record(ctx, src, func() error { return wait(ctx, loadTurn) })
-		if err != nil {
-			return err
-		}
-		speed[points] = append(speed[points], float64(w.documents)/w.length().Seconds())
-	}
-	if err := b.reconfigure(ctx, ""); err != nil {
-		return err
-	}
-	with, without := quantile(speed[true], median), quantile(speed[false], median)
-	return table{
-		title: "Writers with restore points and without", header: []string{"writers", "documents/s", "aim"},
-		rows: [][]string{
-			{"a restore point each 64 MiB of log", digits(with), ""},
-			{"none", digits(without), ""},
-			{"cost", fmt.Sprintf("%.1f %%", 100*(1-with/without)), "under 5 %"},
-		},
-		notes: []string{fmt.Sprintf("%d turns of %s of each kind, in turns; the lower median. Each: %v and %v.", loadTurns, loadTurn, speed[true], speed[false])},
-	}.write(b.out)
-}
-
-// reconfigure starts tine up again with other settings. What is given twice in the configuration file is refused, so the harness' own are replaced.
-func (b *bench) reconfigure(ctx context.Context, settings string) error {
-	if err := b.tine.Stop(ctx); err != nil {
-		return err
-	}
-	if err := b.tine.Reconfigure(settings); err != nil {
-		return err
-	}
-	return b.tine.Start(ctx)
 }
