@@ -47,7 +47,9 @@ func TestCrashInTheMiddleOfAnIndexBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
-	<-built // the driver may try again, or not
+	if err := <-built; err != nil {
+		t.Logf("createIndexes ended with: %v", err)
+	}
 	if err := d.tine.WaitEvents(t.Context(), source.ID, "node_restart", 1); err != nil {
 		t.Fatal(err)
 	}
