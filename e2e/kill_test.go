@@ -67,7 +67,7 @@ func TestKillAfterEveryStep(t *testing.T) { //nolint:paralleltest // it wants th
 	for _, step := range host.Steps() {
 		switch operation, _, _ := strings.Cut(step, "/"); operation {
 		case "suspend", "wake":
-			continue // they need a client that wakes the node; no test has them yet
+			continue // e2e/suspension has them: they need a client that comes or stays away
 		case "transfer", "migrate":
 			continue // e2e/regions has them
 		}

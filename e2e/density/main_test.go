@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -167,20 +165,9 @@ func events(t *testing.T, id, kind string) []string {
 // nodes is how many clusters' nodes run.
 func nodes(t *testing.T) int {
 	t.Helper()
-	pids, err := filepath.Glob(filepath.Join(tine.DataDir(), "sandbox", "containers", "*", "pid"))
+	running, err := tine.Nodes()
 	if err != nil {
 		t.Fatal(err)
-	}
-	running := 0
-	for _, path := range pids {
-		b, err := os.ReadFile(path)
-		if err != nil || filepath.Base(filepath.Dir(path)) == "control" {
-			continue // it is just being removed
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-		if err == nil && syscall.Kill(pid, 0) == nil {
-			running++
-		}
 	}
 	return running
 }

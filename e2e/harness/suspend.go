@@ -2,8 +2,15 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 )
 
@@ -57,4 +64,29 @@ func (t *Tine) askToSuspend(ctx context.Context, id string) error {
 	}
 	_, err = t.API.Do(ctx, r, nil)
 	return err
+}
+
+// Nodes is how many clusters' nodes run.
+func (t *Tine) Nodes() (running int, err error) {
+	pids, err := filepath.Glob(filepath.Join(t.dataDir(), "sandbox", "containers", "*", "pid"))
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range pids {
+		if filepath.Base(filepath.Dir(path)) == "control" {
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is just being removed
+		}
+		if err != nil {
+			return 0, err
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err == nil && syscall.Kill(pid, 0) == nil {
+			running++
+		}
+	}
+	return running, nil
 }
