@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,29 +24,7 @@ import (
 var shared *harness.Tine
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
-	os.Exit(code)
-}
-
-func run(ctx context.Context, m *testing.M) (code int) {
-	var err error
-	if shared, err = harness.New(harness.Options{ReplayMiB: 16, Transport: contract.Wrap}); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	defer func() {
-		if err := shared.Destroy(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e: clean up:", err)
-			code = 1
-		}
-	}()
-	if err := shared.Start(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(harness.Main(m, &shared, harness.Options{ReplayMiB: 16, Transport: contract.Wrap}, nil))
 }
 
 var names atomic.Int64

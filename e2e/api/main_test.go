@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,51 +28,28 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
+	datadog = newIntake()
+	code := harness.Main(m, &shared, harness.Options{ImageGiB: 10, Transport: contract.Wrap}, start)
+	datadog.Close()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, m *testing.M) (code int) {
-	datadog = newIntake()
-	defer datadog.Close()
-	if err := start(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "api:", err)
-		code = 1
-	}
-	if code == 0 {
-		code = m.Run()
-	}
-	if shared == nil {
-		return 1
-	}
-	if err := shared.Destroy(context.WithoutCancel(ctx)); err != nil {
-		fmt.Fprintln(os.Stderr, "api: clean up:", err)
-		return 1
-	}
-	return code
-}
-
 // start starts the shared Tine, which trusts the intake's certificate.
-func start(ctx context.Context) (err error) {
-	if shared, err = harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap}); err != nil {
-		return err
-	}
+func start(ctx context.Context, tine *harness.Tine) error {
 	plans, err := os.ReadFile(filepath.Join("..", "..", "internal", "catalog", "catalog.yaml"))
 	if err != nil {
 		return err
 	}
 	const region = "  - {slug: nyc1, name: New York 1}\n"
 	two := strings.Replace(string(plans), region, region+"  - {slug: ams3, name: Amsterdam 3}\n", 1)
-	catalog, trusted := filepath.Join(shared.Dir, "catalog.yaml"), filepath.Join(shared.Dir, "trusted.pem")
+	catalog, trusted := filepath.Join(tine.Dir, "catalog.yaml"), filepath.Join(tine.Dir, "trusted.pem")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: datadog.Certificate().Raw})
 	err = errors.Join(os.WriteFile(catalog, []byte(two), 0o600), os.WriteFile(trusted, certificate, 0o600),
-		shared.Configure("catalog: "+catalog+"\nlogsink:\n  datadog_url: "+datadog.URL+"/{site}/logs\n"))
+		tine.Configure("catalog: "+catalog+"\nlogsink:\n  datadog_url: "+datadog.URL+"/{site}/logs\n"))
 	if err != nil {
 		return err
 	}
-	return shared.Start(ctx, "SSL_CERT_FILE="+trusted)
+	return tine.Start(ctx, "SSL_CERT_FILE="+trusted)
 }
 
 var names atomic.Int64

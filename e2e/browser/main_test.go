@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,35 +28,21 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
+	code := harness.Main(m, &shared, harness.Options{ReplayMiB: 16, Config: "insights:\n  interval: 1s\n"}, start)
+	if browser != nil {
+		browser.Close()
+	}
 	os.Exit(code)
 }
 
-func run(ctx context.Context, m *testing.M) (code int) {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "browser:", err)
-			code = 1
-		}
-	}
-	var err error
-	if shared, err = harness.New(harness.Options{ReplayMiB: 16, Config: "insights:\n  interval: 1s\n"}); err != nil {
-		fail(err)
-		return code
-	}
-	defer func() { fail(shared.Destroy(context.WithoutCancel(ctx))) }()
-	if err := shared.Start(ctx); err != nil {
-		fail(err)
-		return code
+func start(ctx context.Context, tine *harness.Tine) (err error) {
+	if err := tine.Start(ctx); err != nil {
+		return err
 	}
 	if browser, err = chrome.Start(ctx); err != nil {
-		fail(fmt.Errorf("%w (scripts/deps.sh clients installs what is missing)", err))
-		return code
+		return fmt.Errorf("%w (scripts/deps.sh clients installs what is missing)", err)
 	}
-	defer browser.Close()
-	return m.Run()
+	return nil
 }
 
 var names atomic.Int64

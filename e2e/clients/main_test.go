@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/digitalocean/godo"
@@ -22,29 +20,7 @@ import (
 var shared *harness.Tine
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
-	os.Exit(code)
-}
-
-func run(ctx context.Context, m *testing.M) (code int) {
-	var err error
-	if shared, err = harness.New(harness.Options{Transport: contract.Wrap}); err != nil {
-		fmt.Fprintln(os.Stderr, "clients:", err)
-		return 1
-	}
-	defer func() {
-		if err := shared.Destroy(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "clients: clean up:", err)
-			code = 1
-		}
-	}()
-	if err := shared.Start(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "clients:", err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(harness.Main(m, &shared, harness.Options{Transport: contract.Wrap}, nil))
 }
 
 var clusters atomic.Int64

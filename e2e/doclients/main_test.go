@@ -6,18 +6,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,29 +26,7 @@ import (
 var shared *harness.Tine
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
-	os.Exit(code)
-}
-
-func run(ctx context.Context, m *testing.M) (code int) {
-	var err error
-	if shared, err = harness.New(harness.Options{Transport: contract.Wrap, Config: "listen_tls: true\n"}); err != nil {
-		fmt.Fprintln(os.Stderr, "doclients:", err)
-		return 1
-	}
-	defer func() {
-		if err := shared.Destroy(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "doclients: clean up:", err)
-			code = 1
-		}
-	}()
-	if err := shared.Start(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "doclients:", err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(harness.Main(m, &shared, harness.Options{Transport: contract.Wrap, Config: "listen_tls: true\n"}, nil))
 }
 
 // inspected is the address of a server, in plain HTTP, that passes everything on to Tine and fails the test if an answer is not as
