@@ -45,10 +45,11 @@ race-api: engine ## 200 requests at once, with the race detector in the test and
 	@go test -race -count=1 -v -run '^TestManyRequestsAtOnce$$' ./e2e/api
 
 .PHONY: clients
-clients: engine ## Build doctl, OpenTofu and DigitalOcean's provider (minutes, once), and test Tine through them
-	$(TOOL) golangci-lint run --build-tags doclients ./e2e/doclients
+clients: engine ## Build doctl, OpenTofu, DigitalOcean's provider and MongoDB's Database Tools (minutes, once), and test Tine through them
+	$(TOOL) golangci-lint run --build-tags doclients,mongotools ./e2e/doclients ./e2e/mongotools
 	@scripts/doclients.sh
-	go test -count=1 -timeout 20m -tags doclients ./e2e/doclients
+	@scripts/mongotools.sh
+	go test -count=1 -timeout 20m -tags doclients,mongotools ./e2e/doclients ./e2e/mongotools
 
 .PHONY: soak
 soak: engine ## Up to 1,000 forks of a busy cluster in 10 minutes, each compared with what it must hold
@@ -57,7 +58,7 @@ soak: engine ## Up to 1,000 forks of a busy cluster in 10 minutes, each compared
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...
-	go vet -tags doclients,soak ./e2e/doclients ./e2e/soak
+	go vet -tags doclients,mongotools,soak ./e2e/doclients ./e2e/mongotools ./e2e/soak
 	$(TOOL) golangci-lint run
 
 .PHONY: fmt

@@ -74,6 +74,7 @@ func definedDifferences() []difference {
 		refused("dbHash", bson.D{{Key: "dbHash", Value: 1}}),
 		refused("repair by validate", bson.D{{Key: "validate", Value: "c"}, {Key: "repair", Value: true}}),
 		refused("query settings and plan cache filters", bson.D{{Key: "planCacheSetFilter", Value: "c"}, {Key: "query", Value: a}, {Key: "indexes", Value: bson.A{"x"}}}),
+		refusedOnAdmin("dumping users", bson.D{{Key: "getParameter", Value: 1}, {Key: "authSchemaVersion", Value: 1}}), // mongodump asks first of all
 		refusedOnAdmin("settings of the server", bson.D{{Key: "setParameter", Value: 1}, {Key: "quiet", Value: true}}),
 	}
 }

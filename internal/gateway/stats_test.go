@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"math"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -122,6 +123,9 @@ func TestServerTellsAboutItself(t *testing.T) {
 	admin := db.Client().Database("admin")
 	must(db.Collection("c").InsertOne(t.Context(), bson.D{}))(t)
 	status := reply(t, admin, bson.D{{Key: "serverStatus", Value: 1}, {Key: "repl", Value: 0}})
+	if up, isDouble := status["uptime"].(float64); !isDouble || up != math.Floor(up) { // mongostat reads a long
+		t.Errorf("uptime is %v", status["uptime"])
+	}
 	if status["repl"] != nil || status["opcounters"] == nil || status["connections"] == nil || status["process"] != "mongod" {
 		t.Errorf("serverStatus is %v", status)
 	}

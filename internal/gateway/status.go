@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"math"
 	"os"
 	"sync/atomic"
 
@@ -51,7 +52,7 @@ func serverStatus(_ context.Context, c *conn, r *request) (bsoncore.Document, er
 		{Key: "version", Value: cl.version.String()},
 		{Key: "process", Value: "mongod"},
 		{Key: "pid", Value: int64(os.Getpid())},
-		{Key: "uptime", Value: cl.uptime().Seconds()},
+		{Key: "uptime", Value: math.Floor(cl.uptime().Seconds())}, // a whole number, as mongostat wants it
 		{Key: "uptimeMillis", Value: cl.uptime().Milliseconds()},
 		{Key: "uptimeEstimate", Value: int64(cl.uptime().Seconds())},
 		{Key: "localTime", Value: cl.clock()},
