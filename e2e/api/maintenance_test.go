@@ -19,18 +19,7 @@ import (
 // it is asked for.
 func TestUpdatesWaitForTheirWindow(t *testing.T) {
 	t.Parallel()
-	tine, err := harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := tine.Destroy(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := tine.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	tine := ownTine(t)
 	asked, waiting := makeCluster(t, tine, "asked"), makeCluster(t, tine, "waiting")
 	client, err := harness.Connect(t.Context(), waiting.Connection.URI)
 	if err != nil {
@@ -68,6 +57,56 @@ func TestUpdatesWaitForTheirWindow(t *testing.T) {
 	if n, err := collection.CountDocuments(t.Context(), bson.D{}); err != nil || n != 1 {
 		t.Errorf("after the update the collection has %d documents, %v", n, err)
 	}
+}
+
+// ownTine starts a Tine for a test that stops it.
+func ownTine(t *testing.T) *harness.Tine {
+	t.Helper()
+	tine, err := harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tine.Destroy(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return tine
+}
+
+// A pending update is one of a node, and goes with it in a swap. A node that is started again for its new cluster's plan has it installed.
+func TestUpdatesGoWithTheirNodesInASwap(t *testing.T) {
+	t.Parallel()
+	tine := ownTine(t)
+	request := harness.CreateRequest("larger")
+	request.SizeSlug = "db-s-1vcpu-2gb"
+	larger, err := tine.Make(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, same := makeCluster(t, tine, "small"), makeCluster(t, tine, "same")
+	for _, c := range []*godo.Database{small, larger, same} {
+		setWindow(t, tine, c.ID, time.Now().UTC().Add(12*time.Hour))
+	}
+	becomeOld(t, tine)
+	for _, c := range []*godo.Database{small, larger, same} {
+		wantPending(t, tine, c.ID, true)
+	}
+	swap := func(with *godo.Database) {
+		t.Helper()
+		if _, err := tine.Exchange(t.Context(), "swap", small.ID, map[string]any{"with": with.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap(larger)
+	wantPending(t, tine, small.ID, false)
+	wantPending(t, tine, larger.ID, false)
+	swap(same)
+	wantPending(t, tine, small.ID, true)
+	wantPending(t, tine, same.ID, false)
 }
 
 // becomeOld makes the nodes what an earlier Tine has started, and has this one take them over.

@@ -230,7 +230,7 @@ func (e *exchanging) runNodes(ctx context.Context) error {
 				return fmt.Errorf("start node of cluster %s with its plan: %w", c.Name, err)
 			}
 		}
-		if err := n.Apply(ctx); err != nil {
+		if err := errors.Join(n.Apply(ctx), e.noteBuild(ctx, c, n)); err != nil {
 			return err
 		}
 		e.watch(c, n)

@@ -69,12 +69,16 @@ func (s *Store) BeginSwap(ctx context.Context, id, otherID string) error {
 				return err
 			}
 		}
-		return s.queue(ctx, tx, a.Host, SwapJob{ClusterID: id})
+		return s.queue(ctx, tx, a.Host, newSwapJob(id))
 	})
 	if err != nil {
 		return fmt.Errorf("swap clusters %s and %s: %w", id, otherID, err)
 	}
 	return nil
+}
+
+func newSwapJob(clusterID string) SwapJob {
+	return SwapJob{ClusterID: clusterID, Requested: time.Now().UnixMicro()}
 }
 
 // Exchange returns the exchange that was asked for a cluster; ErrNotFound if there is none, or no more.
@@ -257,7 +261,7 @@ func (s *Store) joinExchange(ctx context.Context, tx pgx.Tx, forkID string) erro
 	if _, err := tx.Exec(ctx, "UPDATE tine.clusters SET status = 'swapping' WHERE id = $1", forkID); err != nil {
 		return err
 	}
-	return s.queue(ctx, tx, host, SwapJob{ClusterID: clusterID})
+	return s.queue(ctx, tx, host, newSwapJob(clusterID))
 }
 
 // cancelExchangeOf gives up the exchange that a fork was made for, if it was.

@@ -210,6 +210,31 @@ func TestLostExchangesAreQueuedAgain(t *testing.T) {
 	}
 }
 
+// River learns a moment later than everybody else that an exchange is done. One that is asked for in that moment has a job of its own.
+func TestAnExchangeRightAfterAnotherHasAJob(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	c, d := mustOnline(t, s, newCluster(1)), mustOnline(t, s, newCluster(2))
+	for range 2 {
+		if err := errors.Join(s.BeginSwap(t.Context(), c.ID, d.ID), s.ExchangeNodes(t.Context(), c.ID, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.FinishExchange(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.BeginSwap(t.Context(), c.ID, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{c.ID, c.ID, c.ID}
+	if err := s.RequeueInterrupted(t.Context(), "local"); err != nil {
+		t.Fatal(err)
+	}
+	if jobs := jobsOf(t, s, "cluster_swap"); !slices.Equal(jobs, want) {
+		t.Errorf("exchanges are queued for %v, want %v", jobs, want)
+	}
+}
+
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t)

@@ -62,6 +62,8 @@ type MaintenanceJob struct {
 // SwapJob asks a host to exchange a cluster's node with that of the other one of its exchange.
 type SwapJob struct {
 	ClusterID string `json:"cluster_id"`
+	// Requested tells exchanges apart, in microseconds: one may be asked for after the job of another has done its work and before River knows that it has.
+	Requested int64 `json:"requested"`
 }
 
 // Kind is the job's name in River.
@@ -210,10 +212,12 @@ func (s *Store) queueLost(ctx context.Context, tx pgx.Tx, host string) error {
 	return nil
 }
 
-// exchangesToDo returns the clusters of a host that exchange their nodes and whose other one is ready for it.
+// exchangesToDo returns the clusters of a host that exchange their nodes, whose other one is ready for it, and that have no job for that.
 func exchangesToDo(ctx context.Context, tx pgx.Tx, host string) ([]Cluster, error) {
 	rows, err := tx.Query(ctx, "SELECT "+clusterColumns+` FROM tine.clusters
-		WHERE host = $1 AND id IN (SELECT x.cluster_id FROM tine.exchanges x JOIN tine.clusters o ON o.id = x.other_id WHERE o.status = 'swapping')`, host)
+		WHERE host = $1 AND id IN (SELECT x.cluster_id FROM tine.exchanges x JOIN tine.clusters o ON o.id = x.other_id WHERE o.status = 'swapping')
+			AND NOT EXISTS (SELECT FROM tine.river_job j WHERE j.kind = $2 AND j.args ->> 'cluster_id' = clusters.id::text
+				AND j.state IN ('available', 'pending', 'running', 'retryable', 'scheduled'))`, host, SwapJob{}.Kind())
 	if err != nil {
 		return nil, err
 	}
