@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type state struct {
 	Status   string    `json:"status"`
 	Region   string    `json:"region"`
 	Transfer *transfer `json:"transfer"`
+
+	Suspended bool `json:"suspended"`
 }
 
 func stateOf(t *testing.T, id string) state {
@@ -81,6 +84,13 @@ func wantNoTransit(t *testing.T) {
 		}
 		return left == 0
 	})
+}
+
+func wantRefused(t *testing.T, err error, sentence string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), sentence) {
+		t.Errorf("the answer is %v, want a refusal with %q", err, sentence)
+	}
 }
 
 func restart(t *testing.T, env ...string) {

@@ -191,3 +191,28 @@ func TestASendingThatIsNotWantedLeavesNothing(t *testing.T) {
 	must(t, s.Forget(t.Context()))
 	wantNothingElse(t, to)
 }
+
+// Pools may be directories of one file system, or of one that has more mounted than its top.
+func TestSendBetweenDirectories(t *testing.T) {
+	t.Parallel()
+	p, other := testPool(t), testPool(t)
+	must(t, os.Mkdir(filepath.Join(other.Path(), "deep"), 0o700))
+	for _, path := range []string{filepath.Join(p.Path(), "b"), filepath.Join(other.Path(), "deep", "b")} {
+		a := openTestPool(t, PoolConfig{Path: filepath.Join(p.Path(), "a")})
+		b := openTestPool(t, PoolConfig{Path: path})
+		must(t, a.Create(t.Context(), "live"))
+		fillRandom(t, a, "live", 1, 10, mib)
+		must(t, a.Snapshot(t.Context(), "live", "one"))
+		fillRandom(t, a, "live", 2, 1, mib)
+		must(t, a.Snapshot(t.Context(), "live", "two"))
+		must(t, Send(t.Context(), Sending{From: a, To: b, Volume: "one", As: "x/one"}))
+		var second counter
+		must(t, Send(t.Context(), Sending{From: a, To: b, Volume: "two", As: "x/two", Parent: "one", Pace: second.pace}))
+		if content(t, b, "x/two") != content(t, a, "two") || second.sent > 2*mib {
+			t.Errorf("the copy is different, or %d bytes were passed on", second.sent)
+		}
+		for _, name := range []string{"live", "one", "two"} {
+			must(t, a.Delete(t.Context(), name))
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package regions
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tine/e2e/harness"
+)
+
+// A suspended cluster moves in its sleep, and wakes where it is then.
+func TestSuspendedClusterMigrates(t *testing.T) { //nolint:paralleltest // it counts what pools hold
+	c := newCluster(t, harness.CreateRequest(newName("sleeps")))
+	insert(t, c, 1)
+	if err := tine.Call(t.Context(), http.MethodPut, "/v2/databases/"+c.ID+"/suspension", map[string]any{"now": true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the cluster to be suspended", func() bool { return stateOf(t, c.ID).Suspended })
+	migrate(t, c.ID, far)
+	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
+		t.Fatal(err, lastLines())
+	}
+	if s := stateOf(t, c.ID); !s.Suspended || s.Region != far {
+		t.Errorf("after the migration the cluster is %+v", s)
+	}
+	wantNothing(t, near)
+	wantDocuments(t, c, 1)
+	if s := stateOf(t, c.ID); s.Suspended {
+		t.Errorf("after a query the cluster is %+v", s)
+	}
+	insert(t, c, 2)
+	wantDocuments(t, c, 1, 2)
+}
+
+// A fork in another region gets its source's latest state; a swap is for clusters of one pool.
+func TestResetOfAForkInAnotherRegion(t *testing.T) { //nolint:paralleltest // it counts what pools hold
+	source := newCluster(t, harness.CreateRequest(newName("source")))
+	insert(t, source, 1)
+	fork := newCluster(t, in(far, harness.ForkRequest(source.Name, newName("fork"), time.Time{})))
+	insert(t, fork, 2)
+	insert(t, source, 3)
+	err := tine.Call(t.Context(), http.MethodPost, "/v2/databases/"+fork.ID+"/swap", map[string]any{"with": source.Name}, nil)
+	wantRefused(t, err, "with must be a cluster of the region fra1")
+	kept, err := tine.Exchange(t.Context(), "reset", fork.ID, nil)
+	if err != nil {
+		t.Fatal(err, lastLines())
+	}
+	wantDocuments(t, fork, 1, 3)
+	if s := stateOf(t, fork.ID); s.Region != far {
+		t.Errorf("after the reset the fork is in %s", s.Region)
+	}
+	if err := tine.Remove(t.Context(), kept.ID); err != nil {
+		t.Fatal(err)
+	}
+	if volumes := held(t, far, "volumes"); len(volumes) != 1 {
+		t.Errorf("%s has the volumes %v", far, volumes)
+	}
+	wantNoTransit(t)
+}
+
+// A migration to a disk that turns out to be too small is given up, and the cluster is where it was.
+func TestMigrationToAFullDiskLeavesTheClusterWhereItIs(t *testing.T) { //nolint:paralleltest // it fills a pool
+	limited(t, "4")
+	c := newCluster(t, harness.CreateRequest(newName("stays")))
+	insert(t, c, 1)
+	migrate(t, c.ID, far)
+	waitFor(t, "progress", func() bool { s := stateOf(t, c.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
+	filler := filepath.Join(poolOf(far), "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(filler) })
+	for size := int64(1 << 30); size > 1<<20; { // all there is
+		at, _ := f.Seek(0, 2)
+		if unix.Fallocate(int(f.Fd()), 0, at, size) != nil {
+			size /= 2
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.WaitEvents(t.Context(), c.ID, "cluster_migrate_failed", 1); err != nil {
+		t.Fatal(err, lastLines())
+	}
+	if s := stateOf(t, c.ID); s.Status != "online" || s.Region != near || s.Transfer != nil {
+		t.Errorf("after the migration was given up the cluster is %+v", s)
+	}
+	insert(t, c, 2)
+	wantDocuments(t, c, 1, 2)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	wantNothing(t, far)
+	waitFor(t, "room in the region", func() bool {
+		made, _, err := tine.API.Databases.Create(t.Context(), in(far, harness.CreateRequest(newName("fits"))))
+		return err == nil && tine.WaitOnline(t.Context(), made.ID) == nil && tine.Remove(t.Context(), made.ID) == nil
+	})
+}
