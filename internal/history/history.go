@@ -126,6 +126,9 @@ func (h *History) dir(historyID string) string {
 
 func (h *History) walDir(historyID string) string { return filepath.Join(h.dir(historyID), "wal") }
 
+// PointVolume is the volume of a restore point, by its name within the history.
+func PointVolume(historyID, name string) string { return pointsDir(historyID) + "/" + name }
+
 func pointsDir(historyID string) string { return root + "/" + historyID + "/points" }
 
 // volumePath is where the source's live volume is.

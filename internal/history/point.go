@@ -53,7 +53,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	defer release()
 	p := store.RestorePoint{
 		ClusterID: src.ClusterID,
-		Volume:    pointsDir(src.HistoryID) + "/" + uuid.NewString(),
+		Volume:    PointVolume(src.HistoryID, uuid.NewString()),
 		StartedAt: h.cfg.Now(),
 	}
 	if err := mark(ctx, conn); err != nil {

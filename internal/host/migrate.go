@@ -242,7 +242,7 @@ func (m *migration) estimate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rest, before := int64(0), m.last
+	rest, before := int64(0), m.lastOriginal()
 	for _, volume := range append(volumesOf(missing), volumeOf(m.cluster)) {
 		size, err := m.from.Storage.SendSize(volume, before)
 		if err != nil {
@@ -258,6 +258,16 @@ func (m *migration) estimate(ctx context.Context) error {
 		return err
 	}
 	return m.expect(ctx, rest+wal)
+}
+
+// lastOriginal is the volume that was sent last, for estimates: those of a restore point count from when that was taken, not from when it was put aside.
+func (m *migration) lastOriginal() string {
+	_, name, _ := strings.Cut(path.Base(m.last), "-")
+	point := history.PointVolume(m.cluster.HistoryID, name)
+	if there, err := m.from.Storage.Exists(point); m.last != "" && err == nil && there {
+		return point
+	}
+	return m.last
 }
 
 func volumesOf(points []store.RestorePoint) []string {
@@ -288,7 +298,8 @@ func (m *migration) sendWAL(ctx context.Context) error {
 // catchUp sends the live volume until little is left to be sent.
 func (m *migration) catchUp(ctx context.Context) error {
 	for range mostRounds {
-		left, err := m.from.Storage.SendSize(volumeOf(m.cluster), m.last)
+		m.flush(ctx)
+		left, err := m.from.Storage.SendSize(volumeOf(m.cluster), m.lastOriginal())
 		if err != nil {
 			return err
 		}
@@ -325,6 +336,16 @@ func (m *migration) cut(ctx context.Context) error {
 	return nil
 }
 
+// flush has the node write what it has in memory, so that it is sent before the node is stopped.
+func (m *migration) flush(ctx context.Context) {
+	if m.cluster.Suspension != nil {
+		return
+	}
+	if err := m.checkpoint(ctx, m.node(m.cluster)); err != nil {
+		m.log.WarnContext(ctx, "no checkpoint before the node is stopped, which takes longer", "cluster", m.cluster.Name, "error", err)
+	}
+}
+
 // stopHere keeps everybody out of the cluster's data and stops its node.
 func (m *migration) stopHere(ctx context.Context) error {
 	id := m.cluster.ID
@@ -340,11 +361,7 @@ func (m *migration) stopHere(ctx context.Context) error {
 	}
 	m.cluster = c
 	n := m.node(c)
-	if c.Suspension == nil {
-		if err := m.checkpoint(ctx, n); err != nil {
-			m.log.WarnContext(ctx, "no checkpoint before the node is stopped, which takes longer", "cluster", c.Name, "error", err)
-		}
-	}
+	m.flush(ctx)
 	m.began, m.before = time.Now(), m.runningOf(id)
 	m.waiting = m.unwatch(id)
 	return n.Stop(ctx, stopPatience)

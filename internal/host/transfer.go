@@ -26,6 +26,8 @@ const (
 	transferPatience = 500 * time.Millisecond
 	// reportInterval is how often is recorded how far a transfer is.
 	reportInterval = time.Second
+	// syncEvery is after how many bytes the target is synced.
+	syncEvery = 32 << 20
 )
 
 var (
@@ -47,6 +49,7 @@ type transfer struct {
 	from, to Pool
 	pacer    *pacer
 
+	unsynced     int64     // bytes that were passed on since the target was synced
 	reported     time.Time // when and how much was recorded last
 	reportedSent int64
 }
@@ -83,9 +86,12 @@ func (x *transfer) send(ctx context.Context, volume, parent string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(x.stop, func() { cancel(errStopping) })()
+	begin, before := time.Now(), x.SentBytes
 	if err := storage.Send(ctx, sending); err != nil {
 		return err
 	}
+	x.log.DebugContext(ctx, "volume sent", "volume", volume, "parent", parent, "bytes", x.SentBytes-before,
+		"duration", time.Since(begin), "rate", int64(x.pacer.limiter.Limit()))
 	x.KeptBytes = x.SentBytes
 	return x.report(ctx)
 }
@@ -96,6 +102,13 @@ func (x *transfer) pace(ctx context.Context, n int) error {
 		return err
 	}
 	x.SentBytes += int64(n)
+	// What arrives is written to the disk little by little, or it would be all at once, when somebody waits for it.
+	if x.unsynced += int64(n); x.unsynced >= syncEvery {
+		x.unsynced = 0
+		if err := x.to.Storage.Sync(ctx); err != nil {
+			return err
+		}
+	}
 	if time.Since(x.reported) < reportInterval {
 		return nil
 	}

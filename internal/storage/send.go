@@ -221,11 +221,11 @@ func (e *pipeEnd) end() error {
 	return fmt.Errorf("btrfs %s: %w: %s", e.Args[1], err, text[max(0, len(text)-most):])
 }
 
-// SendSize estimates how many bytes Send will pass on. It reads the metadata of what was written since the parent was made.
+// SendSize estimates how many bytes Send will pass on; the parent is a snapshot. It reads the metadata of what was written since that was made.
 func (p *Pool) SendSize(volume, parent string) (bytes int64, err error) {
 	since := uint64(0)
 	if parent != "" {
-		if since, err = p.generation(parent); err != nil {
+		if since, err = p.madeIn(parent); err != nil {
 			return 0, fmt.Errorf("size of volume %s: %w", parent, err)
 		}
 		since++
@@ -264,8 +264,9 @@ func (p *Pool) isReadOnly(volume string) (bool, error) {
 	return flags&subvolReadOnly != 0, nil
 }
 
-// generation is the one in which a volume was changed last.
-func (p *Pool) generation(volume string) (uint64, error) {
+// madeIn is the generation in which a volume was made. The one in which it was changed last may be later, also of a snapshot: whoever looks at it first removes
+// files in it that were deleted while they were open.
+func (p *Pool) madeIn(volume string) (uint64, error) {
 	dir, err := p.openVolume(volume)
 	if err != nil {
 		return 0, err
@@ -275,5 +276,6 @@ func (p *Pool) generation(volume string) (uint64, error) {
 	if err := ioctl(dir, ioctlSubvolInfo, unsafe.Pointer(&info)); err != nil {
 		return 0, fmt.Errorf("read generation: %w", err)
 	}
-	return binary.NativeEndian.Uint64(info[generationOff:]), nil
+	const madeOff = 352 // otransid in struct btrfs_ioctl_get_subvol_info_args
+	return binary.NativeEndian.Uint64(info[madeOff:]), nil
 }
