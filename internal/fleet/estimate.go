@@ -21,10 +21,10 @@ type Estimate struct {
 	Duration time.Duration
 }
 
-// What forks took on the machine of docs/benchmarks.md: all but the replay, and the replay.
+// What forks took on the machine of docs/performance.md: all but the replay, and the replay.
 const (
 	forkDuration      = 300 * time.Millisecond
-	replayBytesPerSec = 50 << 20
+	replayBytesPerSec = 200 << 20
 )
 
 // headPatience is how long an estimate waits for the cluster's node, which it can do without.
