@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
 )
@@ -188,7 +190,7 @@ func TestMigrationThroughKills(t *testing.T) { //nolint:paralleltest // it kills
 
 // What has arrived is not sent again, and a cluster that is destroyed on its way leaves nothing.
 func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it kills Tine
-	limited(t, "16")
+	limited(t, "8")
 	c := newCluster(t, harness.CreateRequest(newName("moves")))
 	insert(t, c, 1)
 	for range 2 {
@@ -217,13 +219,32 @@ func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it k
 	if s.Status != "migrating" || s.Region != near || s.Transfer == nil {
 		t.Errorf("after the kill the cluster is %+v", s)
 	}
+	// Its node may be killed, too, and Tine be stopped in order.
+	pid, err := tine.NodePID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the node to come back", func() bool {
+		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 3}})
+		return err == nil || mongo.IsDuplicateKeyError(err)
+	})
+	if err := tine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantNoSenders(t)
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
 		t.Fatal(err, lastLines())
 	}
 	if again := arrivals(t, arrived); again != inodes {
 		t.Errorf("what had arrived was sent again: %s, before %s", again, inodes)
 	}
-	wantDocuments(t, c, 1, 2)
+	wantDocuments(t, c, 1, 2, 3)
 	wantNothing(t, near)
 
 	unwanted, err := tine.Make(t.Context(), harness.CreateRequest(newName("unwanted")))

@@ -36,8 +36,8 @@ type migration struct {
 	last    string // the last volume that arrived, in both pools; empty: none has
 	number  int    // of last
 
-	began    time.Time // of the cut
-	unlock   func()    // ends the cut
+	unlock   func()    // lets others work on the cluster again
+	began    time.Time // when the cut began: nobody watches the node since; zero: it has not
 	before   *running  // as it was watched
 	waiting  error     // why its gateway was not open
 	stoppage time.Duration
@@ -390,14 +390,17 @@ func (m *migration) serveAgain(ctx context.Context) {
 	if m.unlock == nil {
 		return
 	}
+	defer func() {
+		m.unlock()
+		m.unlock = nil
+	}()
+	if m.began.IsZero() {
+		return
+	}
 	ctx = context.WithoutCancel(ctx)
 	c, n := m.cluster, m.node(m.cluster)
 	if c.Suspension == nil {
-		err := n.Start(ctx)
-		if err == nil {
-			err = n.Migrate(ctx)
-		}
-		if err != nil && !errors.Is(err, engine.ErrNewerSchema) {
+		if err := m.startAnew(ctx, n); err != nil {
 			m.log.ErrorContext(ctx, "node could not be started; trying again", "cluster", c.Name, "error", err)
 		}
 	}
@@ -407,14 +410,23 @@ func (m *migration) serveAgain(ctx context.Context) {
 	}
 	m.cfg.Gateway.Restarted(c.ID)
 	m.tellGrowth(c.ID)
-	m.stoppage = time.Since(m.began)
-	m.unlock()
-	m.unlock = nil
+	m.stoppage, m.began = time.Since(m.began), time.Time{}
 	if c.Suspension == nil {
 		if err := errors.Join(n.Limit(ctx), m.noteBuild(ctx, c, n)); err != nil {
 			m.log.WarnContext(ctx, "a start is not recorded in full", "cluster", c.Name, "error", err)
 		}
 	}
+}
+
+// startAnew starts a node, unless it could not be stopped.
+func (m *migration) startAnew(ctx context.Context, n *engine.Node) error {
+	if up, err := n.Running(ctx); err != nil || up {
+		return err
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	return n.Migrate(ctx)
 }
 
 // clear removes what is left of the cluster where it was.
