@@ -41,6 +41,17 @@ func TestCopyOfALiveNodeIsOpenedTheShorterWay(t *testing.T) {
 	wantCopy(t, little, 1, 1)
 }
 
+// A node weighs more than its plan has processors until its limit is set; one that never gets a limit weighs what others do.
+func TestNodeThatStartsWeighsMore(t *testing.T) {
+	t.Parallel()
+	for cpus, want := range map[float64]bool{0: false, 1: true, 4: true} {
+		weight := NewNode(NodeConfig{Root: new(Root), CPUs: cpus}).spec(Recovery{}).CPUWeight
+		if heavy := weight > cpus; heavy != want {
+			t.Errorf("with %v processors it weighs %v", cpus, weight)
+		}
+	}
+}
+
 // copyLive starts a copy of a volume whose node runs, and keeps what it was when it became ready.
 func (p *place) copyLive(tb testing.TB, root *Root, source, id string) *Node {
 	tb.Helper()
