@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tine/internal/engine"
 	"tine/internal/history"
 	"tine/internal/store"
@@ -230,6 +232,54 @@ func TestForkOfAForkAtAMoment(t *testing.T) {
 	third, _ := fork.forkAt(h, now())
 	wantNumbers(t, third, 1, 10, 11, 12)
 	wantNumbers(t, c.node, 1, 2)
+}
+
+// A fork of a busy source is promoted before it has a checkpoint of its own: what its source wrote last is replayed in its forks, too, whether at a
+// moment or at the latest, and after a crash.
+func TestForkOfAForkOfABusySource(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{})
+	c.take(h)
+	c.insert(1)
+	c.bulk(20)
+	c.insert(2)
+	n := c.forkLive()
+	fork := c.adopt(n)
+	_, err := h.TakeFirst(t.Context(), fork.src, func() error { return n.TurnSyncOn(t.Context(), fork.conn) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork.insert(10)
+	at := now()
+	fork.insert(11)
+	second, _ := fork.forkAt(h, at)
+	wantNumbers(t, second, 1, 2, 10)
+	wantNumbers(t, fork.forkLive(), 1, 2, 10, 11)
+	if err := n.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantNumbers(t, n, 1, 2, 10, 11)
+	wantNumbers(t, c.node, 1, 2)
+}
+
+// forkLive makes a fork at the latest and returns its node, which is ready.
+func (c *cluster) forkLive() *engine.Node {
+	c.tb.Helper()
+	id := uuid.NewString()
+	c.tb.Cleanup(func() { machine.remove(c.tb, id) })
+	if err := machine.pool.Clone(c.tb.Context(), c.src.Volume, "volumes/"+id); err != nil {
+		c.tb.Fatal(err)
+	}
+	n := machine.node(id)
+	conn, err := n.StartFresh(c.tb.Context(), engine.Recovery{Live: true})
+	if err != nil {
+		c.tb.Fatalf("%v\n%s", err, machine.log(id))
+	}
+	closeLater(c.tb, conn)
+	return n
 }
 
 // adopt makes a fork's node a cluster that is recorded.
