@@ -74,19 +74,24 @@ func (f *fits) shapeOf(r *request, names ...string) uint64 {
 	return h.Sum64()
 }
 
-// addShape adds the names in a value, the paths of fields and, outside of documents, numbers: how much is wanted is part of a shape.
+// addShape adds the names in a value, the paths of fields and, outside of documents, numbers: how much is wanted is part of a shape. Of a list it adds what is not
+// a plain value, so that $in has one shape whatever it lists.
 func addShape(h *maphash.Hash, v bsoncore.Value, depth int) {
 	_ = h.WriteByte(byte(v.Type))
 	switch {
-	case v.Type == bsoncore.TypeEmbeddedDocument || v.Type == bsoncore.TypeArray:
-		if depth == deepestShape {
-			return
-		}
+	case depth == deepestShape:
+	case v.Type == bsoncore.TypeEmbeddedDocument:
 		_ = scan(v.Data, func(key []byte, v bsoncore.Value) error {
-			if v.Type != bsoncore.TypeArray || len(key) > 0 && key[0] > '9' {
-				_, _ = h.Write(key)
-			}
+			_, _ = h.Write(key)
+			_ = h.WriteByte(0)
 			addShape(h, v, depth+1)
+			return nil
+		})
+	case v.Type == bsoncore.TypeArray:
+		_ = scan(v.Data, func(_ []byte, v bsoncore.Value) error {
+			if v.Type == bsoncore.TypeEmbeddedDocument || v.Type == bsoncore.TypeArray || isPath(v) {
+				addShape(h, v, depth+1)
+			}
 			return nil
 		})
 	case depth == 0 && len(v.Data) <= 8, isPath(v):
