@@ -40,6 +40,9 @@ type cluster struct {
 	SuspendAfterMinutes int64 `json:"suspend_after_minutes"`
 	Suspended           bool  `json:"suspended"`
 
+	ExclusiveBytes *int64 `json:"exclusive_bytes"` // nil: not measured yet
+	SharedBytes    *int64 `json:"shared_bytes"`
+
 	Transfer *transfer `json:"transfer"` // nil: nothing of it is being sent
 
 	raw  json.RawMessage

@@ -29,9 +29,25 @@ func newClusterListCommand(o *clientOptions) *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, c := range list {
-				rows[i] = []string{c.Name, c.Status, c.SizeSlug, mebibytes(c.StorageSizeMib), c.RegionSlug, c.VersionSlug, moment(c.CreatedAt), c.ID}
+				rows[i] = []string{c.Name, c.state(), c.SizeSlug, mebibytes(c.StorageSizeMib), ownAndShared(c), c.RegionSlug, c.VersionSlug, moment(c.CreatedAt), c.ID}
 			}
-			return printTable(cmd.OutOrStdout(), []string{"NAME", "STATUS", "PLAN", "STORAGE", "REGION", "VERSION", "CREATED", "ID"}, rows)
+			return printTable(cmd.OutOrStdout(), []string{"NAME", "STATUS", "PLAN", "STORAGE", "OWN+SHARED", "REGION", "VERSION", "CREATED", "ID"}, rows)
 		},
 	}
+}
+
+// state is a cluster's status, and whether it sleeps.
+func (c cluster) state() string {
+	if c.Suspended {
+		return c.Status + ", suspended"
+	}
+	return c.Status
+}
+
+// ownAndShared is what a cluster occupies on the disk, empty before it was measured.
+func ownAndShared(c cluster) string {
+	if c.ExclusiveBytes == nil || c.SharedBytes == nil {
+		return ""
+	}
+	return megabytes(*c.ExclusiveBytes) + " + " + megabytes(*c.SharedBytes)
 }

@@ -12,8 +12,8 @@ import (
 func TestListIsATableForPeople(t *testing.T) {
 	t.Parallel()
 	got := tine(t, newAPI(t).URL, "cluster", "list")
-	want := "NAME   STATUS   PLAN             STORAGE   REGION   VERSION   CREATED                ID\n" +
-		"shop   online   db-s-1vcpu-1gb   15GiB     nyc1     8         2026-08-01T12:00:00Z   " + shopID + "\n"
+	want := "NAME   STATUS              PLAN             STORAGE   OWN+SHARED         REGION   VERSION   CREATED                ID\n" +
+		"shop   online, suspended   db-s-1vcpu-1gb   15GiB     12.5 MB + 2.0 MB   nyc1     8         2026-08-01T12:00:00Z   " + shopID + "\n"
 	if got.code != exitOK || got.stdout != want {
 		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
 	}

@@ -16,7 +16,7 @@ import (
 const (
 	shopID   = "2d28a9d9-4c4a-4540-a3b9-d24d8c4e7d30"
 	shopJSON = `{"id":"` + shopID + `","name":"shop","engine":"mongodb","version":"8","num_nodes":1,"size":"db-s-1vcpu-1gb","region":"nyc1",` +
-		`"status":"online","created_at":"2026-08-01T12:00:00Z","storage_size_mib":15360,"not_in_godo":true,` +
+		`"status":"online","created_at":"2026-08-01T12:00:00Z","storage_size_mib":15360,"exclusive_bytes":12500000,"shared_bytes":2000000,"suspended":true,"not_in_godo":true,` +
 		`"connection":{"uri":"mongodb://doadmin@127.0.0.1:27100/admin?authSource=admin&replicaSet=shop","host":"127.0.0.1","port":27100,"user":"doadmin"}}`
 	shopCA = "-----BEGIN CERTIFICATE-----\n"
 	forkID = "ffb22ddf-7751-41d9-bb56-56541f33d8d3"

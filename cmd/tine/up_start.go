@@ -384,10 +384,10 @@ func (u *up) recentLogs(_ context.Context, c store.Cluster, most int) ([]fleet.L
 	return list, err
 }
 
-// metrics are those of the clusters' gateways and of this process.
+// metrics are those of the clusters' gateways, of the host and of this process.
 func (u *up) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(u.gateway, u.sinks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(u.gateway, u.host, u.sinks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 

@@ -99,7 +99,11 @@ func (s *server) getDatabase(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return ok(map[string]any{"database": s.encodeKnown(r, c, s.fleet.Contents(r.Context(), c))})
+	known := []database{s.encodeKnown(r, c, s.fleet.Contents(r.Context(), c))}
+	if err := s.addSpace(r.Context(), known); err != nil {
+		return response{}, err
+	}
+	return ok(map[string]any{"database": known[0]})
 }
 
 func (s *server) deleteDatabase(r *http.Request) (response, error) {
@@ -121,6 +125,9 @@ func (s *server) listDatabases(r *http.Request) (response, error) {
 	databases := make([]database, len(list))
 	for i, c := range list {
 		databases[i] = s.encodeKnown(r, c, s.fleet.KnownContents(c)) // as far as it is known: 200 nodes are not asked for a list
+	}
+	if err := s.addSpace(r.Context(), databases); err != nil {
+		return response{}, err
 	}
 	return ok(map[string]any{
 		"databases": databases,

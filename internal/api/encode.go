@@ -42,10 +42,12 @@ type database struct {
 	Autoscale           autoscale         `json:"autoscale"`         // as the specification has it
 	StorageAutoscale    storageAutoscale  `json:"storage_autoscale"` // as godo reads it
 	DOSettings          doSettings        `json:"do_settings"`
-	SuspendAfterMinutes int64             `json:"suspend_after_minutes"`  // ours; 0: never
-	Suspended           bool              `json:"suspended"`              // ours: the node is stopped until somebody needs it
-	SuspendedAt         *string           `json:"suspended_at,omitempty"` // ours
-	Transfer            *transfer         `json:"transfer,omitempty"`     // ours: while it is sent to another region
+	SuspendAfterMinutes int64             `json:"suspend_after_minutes"`     // ours; 0: never
+	Suspended           bool              `json:"suspended"`                 // ours: the node is stopped until somebody needs it
+	SuspendedAt         *string           `json:"suspended_at,omitempty"`    // ours
+	ExclusiveBytes      *int64            `json:"exclusive_bytes,omitempty"` // ours: what would be free without the cluster; absent before it was measured
+	SharedBytes         *int64            `json:"shared_bytes,omitempty"`    // ours: what other clusters refer to as well
+	Transfer            *transfer         `json:"transfer,omitempty"`        // ours: while it is sent to another region
 }
 
 type transfer struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 )
 
@@ -19,6 +20,21 @@ type historyStorage struct {
 	WALBytes           int64 `json:"wal_bytes"`
 }
 
+// addSpace says of each cluster what it occupies, if that was measured.
+func (s *server) addSpace(ctx context.Context, list []database) error {
+	ids := make([]string, len(list))
+	for i, d := range list {
+		ids[i] = d.ID
+	}
+	known, err := s.fleet.Spaces(ctx, ids)
+	for i, d := range list {
+		if used, ok := known[d.ID]; ok {
+			list[i].ExclusiveBytes, list[i].SharedBytes = new(used.OwnBytes()), &used.SharedBytes
+		}
+	}
+	return err
+}
+
 func (s *server) getStorage(r *http.Request) (response, error) {
 	c, err := s.cluster(r.Context(), r.PathValue("id"), false)
 	if err != nil {
@@ -30,7 +46,7 @@ func (s *server) getStorage(r *http.Request) (response, error) {
 	}
 	answer := storageInUse{
 		SizeMiB: c.StorageMiB, WritesBlocked: used.OverStorage,
-		ExclusiveBytes: used.ExclusiveBytes + used.WALBytes, SharedBytes: used.SharedBytes,
+		ExclusiveBytes: used.OwnBytes(), SharedBytes: used.SharedBytes,
 		History: historyStorage{RestorePointsBytes: used.PointsBytes, WALBytes: used.WALBytes},
 	}
 	if !used.MeasuredAt.IsZero() {

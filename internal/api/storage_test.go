@@ -20,6 +20,9 @@ func TestStorageIsWhatWasMeasuredLast(t *testing.T) {
 	if got := strings.TrimSpace(b.do(t, http.MethodGet, path, "").body); got != nothing {
 		t.Errorf("before any measurement: %s", got)
 	}
+	if got := b.do(t, http.MethodGet, "/v2/databases", "").body; strings.Contains(got, "exclusive_bytes") {
+		t.Errorf("the list knows what was never measured: %s", got)
+	}
 	err := b.store.SetClusterSpace(t.Context(), []store.ClusterSpace{{
 		ClusterID: db.ID, ExclusiveBytes: 1 << 30, SharedBytes: 2, PointsBytes: 3, WALBytes: 4, MeasuredAt: time.Date(2026, 8, 10, 11, 0, 0, 0, time.UTC),
 	}})
@@ -33,6 +36,11 @@ func TestStorageIsWhatWasMeasuredLast(t *testing.T) {
 		`"history":{"restore_points_bytes":3,"wal_bytes":4},"measured_at":"2026-08-10T11:00:00Z"}}`
 	if got := strings.TrimSpace(b.do(t, http.MethodGet, path, "").body); got != want {
 		t.Errorf("answer\n%s, want\n%s", got, want)
+	}
+	for _, path := range []string{"/v2/databases", "/v2/databases/" + db.ID} {
+		if got := b.do(t, http.MethodGet, path, "").body; !strings.Contains(got, `"exclusive_bytes":1073741828,"shared_bytes":2`) {
+			t.Errorf("%s does not say what the cluster occupies: %s", path, got)
+		}
 	}
 	b.do(t, http.MethodGet, "/v2/databases/nope/storage", "").wantError(t, http.StatusNotFound, "not_found", `there is no cluster with the id "nope"`)
 }

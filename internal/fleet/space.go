@@ -17,6 +17,11 @@ func (f *Fleet) Space(ctx context.Context, id string) (store.ClusterSpace, error
 	return f.cfg.Store.ClusterSpace(ctx, id)
 }
 
+// Spaces returns what clusters occupy, as far as it was measured, by their ids.
+func (f *Fleet) Spaces(ctx context.Context, ids []string) (map[string]store.ClusterSpace, error) {
+	return f.cfg.Store.ClusterSpaces(ctx, ids)
+}
+
 // checkSpace refuses another cluster in a pool that is nearly full. Whether it is, its host says, which also sees to it that the answer does not change from
 // one moment to the next. A host that has not looked yet has a pool that it has just opened.
 func (f *Fleet) checkSpace(ctx context.Context, host, pool string) error {

@@ -64,6 +64,7 @@ type Host struct {
 	stop       context.Context //nolint:containedctx // of transfers; ends when Stop begins
 	stopSends  context.CancelFunc
 	background sync.WaitGroup
+	rest       restMetrics
 
 	versions map[string]string // that open gateways present, by cluster ID; guarded by gateways
 
@@ -102,6 +103,7 @@ func New(cfg Config) (*Host, error) {
 		cfg.AfterStep = func(string) {}
 	}
 	h := &Host{cfg: cfg, log: cfg.Log.With("host", cfg.Name), drops: newDrops(), wakes: make(chan struct{}, wakesAtOnce), transfers: make(chan struct{}, transfersAtOnce)}
+	h.rest = newRestMetrics()
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)

@@ -132,6 +132,7 @@ func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err
 		err = nil
 	}
 	if s.asleep {
+		h.rest.suspensions.Inc()
 		c.Suspension = &store.Suspension{Contents: s.contents}
 	}
 	h.watchOn(c, s.node, r)
@@ -299,6 +300,7 @@ func (w *wakening) steps() []step {
 			w.watchOn(w.cluster, w.node, w.before)
 			w.cfg.Gateway.Woken(w.cluster.ID)
 			w.ready = time.Since(w.began)
+			w.rest.woken(w.ready, w.failed)
 			return nil
 		},
 		"row": w.record,

@@ -64,6 +64,8 @@ func doneInWords(name string) string {
 		"version":     "The version was changed. Clients connect again by themselves.",
 		"autoscale":   "The growth of the storage was changed.",
 		"config":      "The configuration was changed. It is in force.",
+		"suspension":  "The time after which the cluster is suspended was changed.",
+		"suspend":     "The cluster is suspended as soon as nobody uses it; its events tell.",
 		"tag":         "The tags were changed.",
 		"sink":        "The log sinks were changed.",
 		"user":        "The user was changed.",
@@ -81,6 +83,7 @@ type overviewView struct {
 	Connection fleet.Connection
 	HasCA      bool
 	Used       int64
+	Space      store.ClusterSpace
 	Window     fleet.Window
 	Forks      []store.Cluster
 	Events     []store.Event // newest first
@@ -117,6 +120,9 @@ func (p *panel) fillOverview(v visit, view *overviewView) error {
 		return err
 	}
 	view.Used = used[id]
+	if view.Space, err = p.fleet.Space(v.context(), id); err != nil {
+		return err
+	}
 	if view.Window, err = p.fleet.Window(v.context(), id); err != nil {
 		return err
 	}

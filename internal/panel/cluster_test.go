@@ -31,6 +31,40 @@ func TestTheListShowsEachCluster(t *testing.T) {
 	list.wantWithout(t, refresh)
 }
 
+func TestASleepingClusterIsSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.online(t, "backend")
+	w := b.loggedIn(t, store.ScopeWrite)
+	const asleep = `<span class="badge suspended">suspended</span>`
+	path := "/databases/" + c.ID
+	for _, page := range []string{"/databases", path, path + "/settings"} {
+		w.get(t, page).wantWithout(t, asleep)
+	}
+	w.get(t, path+"/settings").want(t, http.StatusOK, "Suspend now")
+	if changed, err := b.store.SetSuspended(t.Context(), c.ID, []byte(`{"users":[],"databases":[]}`)); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	for _, page := range []string{"/databases", path, path + "/settings"} {
+		w.get(t, page).want(t, http.StatusOK, asleep)
+	}
+	w.get(t, path).want(t, http.StatusOK, "a log-in, wakes the cluster")
+	w.get(t, path+"/settings").wantWithout(t, "Suspend now")
+}
+
+func TestTheOverviewSaysWhatTheClusterOccupies(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.online(t, "backend")
+	w := b.loggedIn(t, store.ScopeRead)
+	w.get(t, "/databases/"+c.ID).wantWithout(t, "On the disk")
+	space := store.ClusterSpace{ClusterID: c.ID, ExclusiveBytes: 3 << 30, SharedBytes: 2 << 30, PointsBytes: 512 << 20, WALBytes: 1 << 30, MeasuredAt: now}
+	if err := b.store.SetClusterSpace(t.Context(), []store.ClusterSpace{space}); err != nil {
+		t.Fatal(err)
+	}
+	w.get(t, "/databases/"+c.ID).want(t, http.StatusOK, "On the disk", "4.0 GiB its own, 2.0 GiB shared with other clusters", "512.0 MiB of it in restore points. 1.0 GiB of write-ahead log.")
+}
+
 func TestTheListHasPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

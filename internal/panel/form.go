@@ -124,7 +124,7 @@ func labelOf(field string) (string, bool) {
 		"config.transaction_lifetime_limit_seconds": "The lifetime of transactions", "config.slow_op_threshold_ms": "The threshold",
 		"config.verbosity": "The verbosity", "sink_name": "The name", "config.site": "The site", "config.datadog_api_key": "The API key",
 		"settings.mongo_user_settings.role": "The role", "settings.mongo_user_settings.databases": "The databases",
-		"scopes": "The scopes", "expires_at": "The end",
+		"after_minutes": "The time without work", "scopes": "The scopes", "expires_at": "The end",
 	}[field]
 	return label, ok
 }

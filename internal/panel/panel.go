@@ -153,6 +153,8 @@ func (p *panel) settingsRoutes() map[string]route {
 		"POST " + settings + "/version":        update(p.upgrade),
 		"POST " + settings + "/region":         update(p.migrate),
 		"POST " + settings + "/autoscale":      update(p.setAutoscale),
+		"POST " + settings + "/suspension":     update(p.setSuspension),
+		"POST " + settings + "/suspension/now": update(p.suspend),
 		"POST " + settings + "/config":         update(p.configure),
 		"POST " + settings + "/tags":           {scope: store.ScopeTagCreate, serve: p.addTag},
 		"POST " + settings + "/tags/remove":    {scope: store.ScopeTagDelete, serve: p.removeTag},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tine/internal/fleet"
 	"tine/internal/store"
@@ -78,6 +79,7 @@ func (v settingsView) filled() url.Values {
 	all := url.Values{
 		"day": {c.Maintenance.Day}, "hour": {strings.TrimSuffix(c.Maintenance.Hour, ":00")},
 		"threshold": {strconv.Itoa(c.Autoscale.ThresholdPercent)}, "increment": {strconv.Itoa(c.Autoscale.IncrementGiB)},
+		"after_minutes":        {strconv.FormatInt(int64((c.SuspendAfter+time.Minute-1)/time.Minute), 10)},
 		"default_read_concern": {v.Config.DefaultReadConcern}, "default_write_concern": {v.Config.DefaultWriteConcern},
 		"transaction_lifetime_limit_seconds": {strconv.FormatInt(v.Config.TransactionLifetimeSeconds, 10)},
 		"slow_op_threshold_ms":               {strconv.FormatInt(v.Config.SlowOperationMS, 10)},
@@ -204,6 +206,24 @@ func (p *panel) setAutoscale(v visit) (answer, error) {
 		return f, p.fleet.SetAutoscale(v.context(), c.ID, store.Autoscale{
 			Enabled: f.Value("autoscale") != "", ThresholdPercent: int(threshold), IncrementGiB: int(increment),
 		})
+	})
+}
+
+func (p *panel) setSuspension(v visit) (answer, error) {
+	return p.change(v, "suspension", func(c store.Cluster, f form) (form, error) {
+		minutes, f := f.whole("after_minutes", "The time without work")
+		if f.Problem != "" {
+			return f, nil
+		}
+		const most = 1 << 30 // more is refused all the same
+		after := time.Duration(max(-most, min(minutes, most))) * time.Minute
+		return f, p.fleet.Suspend(v.context(), c.ID, fleet.SuspendRequest{After: &after})
+	})
+}
+
+func (p *panel) suspend(v visit) (answer, error) {
+	return p.change(v, "suspend", func(c store.Cluster, f form) (form, error) {
+		return f, p.fleet.Suspend(v.context(), c.ID, fleet.SuspendRequest{Now: true})
 	})
 }
 

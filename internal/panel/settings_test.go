@@ -24,12 +24,14 @@ func TestSettingsAreChangedOneFormAtATime(t *testing.T) {
 		{"/tags", "tag", "tag", "prod"},
 		{"/sinks", "sink", "sink", "dd", "site", "datadoghq.eu", "key", "0123456789abcdef"},
 		{"/update", "update"},
+		{"/suspension", "suspension", "after_minutes", "45"},
+		{"/suspension/now", "suspend"},
 	} {
 		w.post(t, path+form[0], form[2:]...).wantRedirect(t, path+"?done="+form[1])
 	}
 	page := w.get(t, path+"?done=config")
 	page.want(t, http.StatusOK, "The configuration was changed.", "<code>127.0.0.1</code>", "mine", `value="tuesday" selected`, `value="04:30"`,
-		`name="autoscale" value="on" checked`, `value="70"`, `value="250"`, ">prod</a>", "datadoghq.eu")
+		`name="autoscale" value="on" checked`, "The cluster is awake.", `value="45"`, `value="70"`, `value="250"`, ">prod</a>", "datadoghq.eu")
 	page.wantWithout(t, "0123456789abcdef")
 	got, err := b.store.Cluster(t.Context(), c.ID)
 	if err != nil || len(got.TrustedSources) != 1 || !got.Autoscale.Enabled || len(got.Tags) != 1 {
@@ -62,6 +64,8 @@ func TestSettingsSayWhatIsWrongNextToTheField(t *testing.T) {
 		{"/autoscale", "increment", `The step must be a whole number; got "x".`, []string{"threshold", "80", "increment", "x"}},
 		{"/config", "default_write_concern", "The write concern must be majority or a number of nodes", []string{"default_read_concern", "local", "default_write_concern", "7", "transaction_lifetime_limit_seconds", "60", "slow_op_threshold_ms", "100", "verbosity", "0"}},
 		{"/config", "verbosity", `The verbosity must be a whole number; got "loud".`, []string{"default_read_concern", "local", "default_write_concern", "1", "transaction_lifetime_limit_seconds", "60", "slow_op_threshold_ms", "100", "verbosity", "loud"}},
+		{"/suspension", "after_minutes", "The time without work must be between 1 and 43200, or 0 for never; got -3.", []string{"after_minutes", "-3"}},
+		{"/suspension", "after_minutes", `The time without work must be a whole number; got "long".`, []string{"after_minutes", "long"}},
 		{"/tags", "tag", "The name must have 1 to 255 letters", []string{"tag", "no blanks"}},
 		{"/sinks", "key", "The API key must be an API key of Datadog", []string{"sink", "dd", "site", "datadoghq.com", "key", "not a key"}},
 		{"/sinks", "sink", "The name must be 1 to 255 characters", []string{"sink", "", "site", "datadoghq.com", "key", "abc"}},

@@ -49,6 +49,9 @@ type ClusterSpace struct {
 	OverStorage    bool      // the data have reached the plan's storage, and may not grow
 }
 
+// OwnBytes are what would be free without the cluster, the log included.
+func (c ClusterSpace) OwnBytes() int64 { return c.ExclusiveBytes + c.WALBytes }
+
 // SetClusterSpace records what clusters occupy; those that are gone are left out.
 func (s *Store) SetClusterSpace(ctx context.Context, list []ClusterSpace) error {
 	var batch pgx.Batch
@@ -81,4 +84,23 @@ func (s *Store) ClusterSpace(ctx context.Context, id string) (ClusterSpace, erro
 		c.MeasuredAt = at.UTC()
 	}
 	return c, nil
+}
+
+// ClusterSpaces returns what of these clusters is known, by their ids, in one look.
+func (s *Store) ClusterSpaces(ctx context.Context, ids []string) (map[string]ClusterSpace, error) {
+	rows, err := s.pool.Query(ctx, `SELECT cluster_id, exclusive_bytes, shared_bytes, points_bytes, wal_bytes, measured_at, over_storage
+		FROM tine.cluster_space WHERE cluster_id = ANY($1::uuid[]) AND measured_at IS NOT NULL`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read space of clusters: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ClusterSpace])
+	if err != nil {
+		return nil, fmt.Errorf("read space of clusters: %w", err)
+	}
+	known := make(map[string]ClusterSpace, len(list))
+	for _, c := range list {
+		c.MeasuredAt = c.MeasuredAt.UTC()
+		known[c.ClusterID] = c
+	}
+	return known, nil
 }
