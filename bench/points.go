@@ -149,7 +149,16 @@ func (b *bench) forksOfBoth(ctx context.Context, few, many *source) error {
 			"", "", "", "p50 within 1.2 x",
 		})
 	}
-	return t.write(b.out)
+	if err := t.write(b.out); err != nil {
+		return err
+	}
+	for i, which := range []string{"few", "many"} {
+		const atT = 2
+		if err := breakdown("Fork at T with "+which+" restore points: where the time goes", samples[atT+i]).write(b.out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // collectPoints writes to a source until it has so many restore points: a bit more between two of them than would let them be thinned.
