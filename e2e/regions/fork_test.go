@@ -75,14 +75,22 @@ func wantDocuments(t *testing.T, c *cluster, want ...int) {
 // wantNoTransit fails if anything of a transfer is left in a pool.
 func wantNoTransit(t *testing.T) {
 	t.Helper()
+	var left []string
+	t.Cleanup(func() {
+		if len(left) > 0 {
+			t.Log("left:", left)
+		}
+	})
 	waitFor(t, "transfers to leave nothing", func() bool {
-		left := 0
+		left = nil
 		for _, region := range []string{near, far} {
 			for _, dir := range []string{"transit", "parts", "incoming"} {
-				left += len(held(t, region, dir))
+				for _, name := range held(t, region, dir) {
+					left = append(left, region+" "+dir+"/"+name)
+				}
 			}
 		}
-		return left == 0
+		return len(left) == 0
 	})
 }
 

@@ -37,7 +37,7 @@ func (s Sending) sendParts(ctx context.Context) (before string, err error) {
 			return "", err
 		}
 		p := s
-		p.Volume, p.As, p.Parent = s.part(n), s.part(n), ""
+		p.Volume, p.As, p.Parent, p.whole = s.part(n), s.part(n), "", s.As
 		if n > 1 {
 			p.Parent = s.part(n - 1)
 		}

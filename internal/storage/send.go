@@ -28,7 +28,8 @@ type Sending struct {
 	// Pace is called before so many bytes are passed on, and may wait; an error ends the sending. Nil lets all pass.
 	Pace func(ctx context.Context, bytes int) error
 
-	partSize int64 // 0: the usual
+	partSize int64  // 0: the usual
+	whole    string // of a part: the name in To of what it is a part of
 }
 
 // incoming is where volumes arrive; they get their name when they are whole.
@@ -94,16 +95,18 @@ func (s Sending) sendWhole(ctx context.Context) error {
 func (s Sending) incomingDir() string    { return incoming + "/" + s.key() }
 func (s Sending) incomingVolume() string { return s.incomingDir() + "/" + path.Base(s.Volume) }
 
-// key names what belongs to a sending.
-func (s Sending) key() string { return keyOf(s.As) }
+// key names what belongs to a sending. Its parts have the same: one after the other arrives at the same place.
+func (s Sending) key() string {
+	if s.whole != "" {
+		return keyOf(s.whole)
+	}
+	return keyOf(s.As)
+}
 
 func keyOf(name string) string { return strings.ReplaceAll(name, "/", ".") }
 
 func (s Sending) clearIncoming(ctx context.Context) error {
-	if err := s.To.Delete(ctx, s.incomingVolume()); err != nil {
-		return err
-	}
-	return removeDir(s.To.VolumePath(s.incomingDir()))
+	return s.To.deleteAll(ctx, s.incomingDir())
 }
 
 // removeDir removes an empty directory; it may be gone.

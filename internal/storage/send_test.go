@@ -160,6 +160,8 @@ func TestSendGoesOnAfterAnInterruption(t *testing.T) {
 	if there, err := to.Exists("arrived/state"); there || err != nil {
 		t.Fatalf("half a volume has its name: %v", err)
 	}
+	// As if it had been killed right after a part had arrived.
+	must(t, to.Create(t.Context(), incoming+"/arrived.state/2"))
 	kept, err := s.Kept()
 	must(t, err)
 	if kept < 16*mib || kept > 17*mib {
