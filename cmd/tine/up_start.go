@@ -309,8 +309,9 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		Dropped: func(clusterID string, before time.Time, namespace string) {
 			u.host.Dropped(clusterID, before, namespace)
 		},
-		Wake: func(clusterID string) error { return u.host.Wake(clusterID) },
-		Log:  u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
+		Damaged: func(clusterID string) { u.host.Damaged(clusterID) },
+		Wake:    func(clusterID string) error { return u.host.Wake(clusterID) },
+		Log:     u.log, Host: u.opts.GatewayHost, TLS: u.certs.Config(), Plaintext: u.opts.plaintext(),
 	})
 	for name, p := range u.pools {
 		p.History = history.New(history.Config{

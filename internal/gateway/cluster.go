@@ -33,6 +33,7 @@ type cluster struct {
 	tls       *tls.Config                                                // nil: everybody speaks plain text
 	plaintext bool                                                       // clients on this machine may, too
 	tellSlow  func(clusterID string, at time.Time, attrs []slog.Attr)    // nil: nobody
+	tellHarm  func(clusterID string)                                     // nil: nobody
 	tellDrop  func(clusterID string, before time.Time, namespace string) // nil: nobody
 	times     Times
 	codecs    *wire.Codecs
@@ -90,6 +91,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		plaintext: cfg.Plaintext,
 		tellSlow:  cfg.Slow,
 		tellDrop:  cfg.Dropped,
+		tellHarm:  cfg.Damaged,
 		times:     cfg.Times,
 		penalties: newPenalties(cfg.Clock),
 		commands:  knownCommands(v),

@@ -298,7 +298,12 @@ func (c *conn) run(ctx context.Context, req *request) bsoncore.Document {
 	if me == nil {
 		return reply
 	}
-	if me.Code == mongoerr.InternalError || errors.Is(me, errUnavailable) {
+	if mongoerr.IsDamage(me) {
+		c.log.Error("the disk does not return what was written to it", slog.String("command", req.command), slog.String("cause", cause(me)))
+		if c.cluster.tellHarm != nil {
+			c.cluster.tellHarm(c.cluster.spec.ID)
+		}
+	} else if me.Code == mongoerr.InternalError || errors.Is(me, errUnavailable) {
 		c.log.Warn("command failed", slog.String("command", req.command), slog.String("cause", cause(me)))
 	}
 	return c.cluster.topology.stamp(me)

@@ -41,6 +41,10 @@ type Config struct {
 	// at once. Default: nobody is.
 	Dropped func(clusterID string, before time.Time, namespace string)
 
+	// Damaged is told of a cluster whose disk did not return what was written to it: of each command that failed for that, which waits until it returns.
+	// Default: nobody is.
+	Damaged func(clusterID string)
+
 	// Wake starts the node of a cluster that was suspended, for a client who waits for it, and calls Woken. It is called once for all
 	// who wait at the same time, and may take its time. Default: clusters are not suspended.
 	Wake func(clusterID string) error

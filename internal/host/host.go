@@ -72,6 +72,7 @@ type Host struct {
 		sync.Mutex
 		operations map[string]*sync.Mutex   // one operation a cluster at a time
 		running    map[string]*running      // by cluster ID
+		damaged    map[string]time.Time     // when an event told last that a cluster's data cannot be read
 		over       map[string]bool          // clusters whose data have reached their storage
 		full       map[string]bool          // pools that are full: no data in them may grow
 		uses       map[string]*sync.RWMutex // by cluster ID: who is in the cluster's data, and who gives them away
@@ -107,6 +108,7 @@ func New(cfg Config) (*Host, error) {
 	h.versions = make(map[string]string)
 	h.mu.operations = make(map[string]*sync.Mutex)
 	h.mu.running = make(map[string]*running)
+	h.mu.damaged = make(map[string]time.Time)
 	h.mu.over = make(map[string]bool)
 	h.mu.full = make(map[string]bool)
 	h.mu.uses = make(map[string]*sync.RWMutex)

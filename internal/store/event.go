@@ -26,6 +26,7 @@ const (
 	EventMigrated         = "cluster_migrate_done"
 	EventNotMigrated      = "cluster_migrate_failed" // it is where it was
 	EventHistoryShortened = "history_shortened"      // the host's pool was nearly full
+	EventDamaged          = "data_damaged"           // the disk does not return what was written to it
 	EventResumed          = "operation_resumed"      // an interrupted job goes on after a restart of its host
 )
 

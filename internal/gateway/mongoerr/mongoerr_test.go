@@ -41,6 +41,16 @@ func TestFromStateKnowsTheStatesSeenOnTheEngine(t *testing.T) {
 	}
 }
 
+func TestDamageOfTheDiskIsToldApart(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]bool{"58030": true, "XX001": true, "XX002": true, "XX000": false, "53100": false, "23505": false} {
+		e := mongoerr.From(&pgconn.PgError{Code: state, Message: "secret"})
+		if mongoerr.IsDamage(e) != want || strings.Contains(e.Message, "disk does not return") != want || strings.Contains(e.Message, "secret") {
+			t.Errorf("%s: %q", state, e.Message)
+		}
+	}
+}
+
 func TestFromHidesWhatIsNotMeantForClients(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{

@@ -1,6 +1,11 @@
 package mongoerr
 
-import "strings"
+import (
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 // createdMeanwhile is how the engine says that a collection is there which a transaction's snapshot does not have.
 const createdMeanwhile = "Unable to create the specified collection"
@@ -74,6 +79,19 @@ func engineCode(state string) (Code, bool) {
 	return Code(codes[ordinal]), true
 }
 
+// PostgreSQL's states for what the disk does to data: a read or write that the system refused, and content that fails its checksum or makes no sense.
+const (
+	stateIO    = "58030"
+	stateData  = "XX001"
+	stateIndex = "XX002"
+)
+
+// IsDamage says whether an error is that the disk did not return what was written to it.
+func IsDamage(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pe.Code == stateIO || pe.Code == stateData || pe.Code == stateIndex)
+}
+
 // postgresCode maps PostgreSQL's own states. An empty text lets the server's message through.
 func postgresCode(state string) (Code, string) {
 	switch state {
@@ -103,6 +121,8 @@ func postgresCode(state string) (Code, string) {
 		return CannotBuildIndexKeys, "a value is too large for an index"
 	case "53100":
 		return OutOfDiskSpace, "the cluster is out of disk space"
+	case stateIO, stateData, stateIndex:
+		return InternalError, "the disk does not return what was written to it; the cluster's events tell what can be done"
 	case "22P02":
 		return FailedToParse, "a value has the wrong form"
 	case "22023":
