@@ -29,6 +29,7 @@ type Options struct {
 	History   time.Duration // how long the history of the forks at a moment is written
 	Rounds    int           // of everything that the gateway is measured with
 	Round     time.Duration // how long a contender has its turn in each
+	ReplayMiB int           // replay budget of the instance; 0 means Tine's default
 	Points    int           // restore points of the source that has many
 	Density   int           // forks that are made and mostly suspended
 	DensityMB int           // size of their source
@@ -91,6 +92,9 @@ func (o Options) validate() error {
 	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Points < 1 || o.DensityMB < 1 || o.Round < time.Millisecond {
 		return errors.New("runs, rounds, restore points and sizes must be at least 1, the history at least a second and a round at least a millisecond")
 	}
+	if o.ReplayMiB < 0 {
+		return errors.New("the replay budget must not be negative")
+	}
 	if o.wants("density") && o.Density < densityActive+densityEnds {
 		return fmt.Errorf("density needs at least %d forks", densityActive+densityEnds)
 	}
@@ -127,7 +131,7 @@ func Run(ctx context.Context, opts Options, out io.Writer) (err error) {
 		return err
 	}
 	b.tine, err = harness.New(harness.Options{
-		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts), Clusters: opts.Density + 100,
+		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts), ReplayMiB: opts.ReplayMiB, Clusters: opts.Density + 100,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare a Tine: %w", err)

@@ -45,7 +45,7 @@ func (b *bench) pointsAndWriters(ctx context.Context) error {
 	return table{
 		title: "Writers with restore points and without", header: []string{"writers", "documents/s", "aim"},
 		rows: [][]string{
-			{"a restore point each 64 MiB of log", digits(with), ""},
+			{"restore points by the replay budget", digits(with), ""},
 			{"none", digits(without), ""},
 			{"cost", fmt.Sprintf("%.1f %%", 100*(1-with/without)), "under 5 %"},
 		},

@@ -39,6 +39,7 @@ the machine. By default it writes a source of 10 GB, which takes most of its tim
 	f.DurationVar(&opts.History, "history", opts.History, "how long a history is written for forks at a moment")
 	f.IntVar(&opts.Rounds, "rounds", opts.Rounds, "how often the gateway and its peers have their turns")
 	f.DurationVar(&opts.Round, "round", opts.Round, "how long a turn is")
+	f.IntVar(&opts.ReplayMiB, "replay-mib", opts.ReplayMiB, "WAL after which the next restore point is taken, in MiB; 0: Tine's default")
 	f.IntVar(&opts.Points, "points", opts.Points, "how many restore points the source has that has many")
 	f.IntVar(&opts.Density, "density", opts.Density, "how many forks are made and mostly suspended")
 	f.IntVar(&opts.DensityMB, "density-mb", opts.DensityMB, "size of their source, in MB of documents")
