@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -100,12 +102,14 @@ func TestNothingButClientsWakesANode(t *testing.T) { //nolint:paralleltest // se
 	if dbs, _, err := tine.API.Databases.ListDBs(t.Context(), c.ID, nil); err != nil || len(dbs) == 0 {
 		t.Errorf("databases are %v: %v", dbs, err)
 	}
-	watcher, err := mongo.Connect(options.Client().ApplyURI(c.Connection.URI).SetHeartbeatInterval(500 * time.Millisecond))
+	var beats atomic.Int64
+	counting := &event.ServerMonitor{ServerHeartbeatSucceeded: func(*event.ServerHeartbeatSucceededEvent) { beats.Add(1) }}
+	watcher, err := mongo.Connect(options.Client().ApplyURI(c.Connection.URI).SetHeartbeatInterval(500 * time.Millisecond).SetServerMonitor(counting))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = watcher.Disconnect(t.Context()) }()
-	time.Sleep(1200 * time.Millisecond) // nothing is to happen, for some beats of the driver's heart
+	waitFor(t, "some beats of the driver's heart", func() bool { return beats.Load() >= 4 })
 	if n := nodes(t); n != 0 {
 		t.Errorf("%d nodes run", n)
 	}

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,33 +24,13 @@ import (
 var tine *harness.Tine
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
-	os.Exit(code)
-}
-
-func run(ctx context.Context, m *testing.M) (code int) {
-	var err error
-	if tine, err = harness.New(harness.Options{ImageGiB: 10, Transport: contract.Wrap}); err != nil {
-		fmt.Fprintln(os.Stderr, "density:", err)
-		return 1
-	}
-	defer func() {
-		if err := tine.Destroy(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "density: clean up:", err)
-			code = 1
+	os.Exit(harness.Main(m, &tine, harness.Options{ImageGiB: 10, Transport: contract.Wrap}, func(ctx context.Context, tine *harness.Tine) error {
+		// Nothing falls asleep unless a test asks for it.
+		if err := tine.Configure("suspend:\n  after: 0s\n"); err != nil {
+			return err
 		}
-	}()
-	// Nothing falls asleep unless a test asks for it.
-	if err = tine.Configure("suspend:\n  after: 0s\n"); err == nil {
-		err = tine.Start(ctx)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "density:", err)
-		return 1
-	}
-	return m.Run()
+		return tine.Start(ctx)
+	}))
 }
 
 var names atomic.Int64
@@ -172,6 +150,9 @@ func nodes(t *testing.T) int {
 	return running
 }
 
+// pause is between two looks at something that takes about 100 ms.
+const pause = 3 * time.Millisecond
+
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -179,6 +160,6 @@ func waitFor(t *testing.T, what string, done func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain for ", what, lastLines())
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
