@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,32 +26,12 @@ var tine *harness.Tine
 const near, far = "nyc1", "fra1"
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, m)
-	stop()
-	os.Exit(code)
-}
-
-func run(ctx context.Context, m *testing.M) (code int) {
-	var err error
-	if tine, err = harness.New(harness.Options{ImageGiB: 6, Transport: contract.Wrap}); err != nil {
-		fmt.Fprintln(os.Stderr, "regions:", err)
-		return 1
-	}
-	defer func() {
-		if err := tine.Destroy(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "regions: clean up:", err)
-			code = 1
+	os.Exit(harness.Main(m, &tine, harness.Options{ImageGiB: 6, Transport: contract.Wrap}, func(ctx context.Context, tine *harness.Tine) error {
+		if err := configure(""); err != nil {
+			return err
 		}
-	}()
-	if err = configure(""); err == nil {
-		err = tine.Start(ctx)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "regions:", err)
-		return 1
-	}
-	return m.Run()
+		return tine.Start(ctx)
+	}))
 }
 
 // configure gives Tine two regions, of which one has a pool of its own, and more settings.

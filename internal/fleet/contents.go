@@ -25,10 +25,13 @@ const (
 	contentsAge = 2 * time.Second
 	// contentsPatience is how long whoever asks waits for the node.
 	contentsPatience = 300 * time.Millisecond
+	// changePatience is how long they wait if the fleet has changed something since the node answered last: who made a user must see it.
+	changePatience = 3 * time.Second
 )
 
 // Contents returns what is in a cluster: what its node says, or if it has just said so, what it said. A cluster without data has what every cluster
-// has. A node that does not answer keeps nobody waiting for longer than contentsPatience, and that once in contentsAge: then the last that was known is returned.
+// has. A node that does not answer keeps nobody waiting for longer than contentsPatience, or changePatience after a change, and that once in contentsAge: then
+// the last that was known is returned.
 func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
 	if !c.IsServed() || c.Suspension != nil {
 		return f.KnownContents(c)
@@ -40,11 +43,16 @@ func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
 	if e.seen == changes && e.asked && e.node == c.Node.ID && now.Sub(e.at) < contentsAge {
 		return f.KnownContents(c)
 	}
+	patience := contentsPatience
+	if e.told != changes {
+		patience = changePatience
+	}
 	// Not the client's context: one that goes away says nothing about the node.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contentsPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if read, err := f.readContents(ctx, c); err == nil {
 		e.known.Store(&knownContents{Contents: read, node: c.Node.ID})
+		e.told = changes
 	}
 	e.asked, e.at, e.seen, e.node = true, now, changes, c.Node.ID
 	return f.KnownContents(c)
@@ -99,6 +107,7 @@ type contentsEntry struct {
 	asked  bool
 	at     time.Time // when it was asked last
 	seen   int64     // changes that had been made then
+	told   int64     // changes that had been made when it answered last
 	node   string    // the node that was asked
 }
 

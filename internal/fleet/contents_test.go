@@ -65,3 +65,47 @@ func TestContentsOfANodeThatHangsKeepNobodyWaitingForLong(t *testing.T) {
 		t.Errorf("the node was asked %d times", n)
 	}
 }
+
+// patient is a node that takes every change and answers no question, and notes how long it would have had.
+type patient struct{ had time.Duration }
+
+// Use implements fleet.Data.
+func (*patient) Use(context.Context, store.Cluster, func(*pgx.Conn) error) error { return nil }
+
+// Look implements fleet.Data.
+func (p *patient) Look(ctx context.Context, _ store.Cluster, _ func(*pgx.Conn) error) error {
+	end, _ := ctx.Deadline()
+	p.had = time.Until(end)
+	return errors.New("busy")
+}
+
+// UsersChanged implements fleet.Data.
+func (*patient) UsersChanged(string) {}
+
+// Who has just made a database waits for a busy node to show it, longer than who just looks.
+func TestContentsAfterAChangeAreWorthWaitingFor(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	plans, err := catalog.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := &patient{}
+	b := bundle{store: s, fleet: fleet.New(fleet.Config{
+		Store: s, Data: busy, Catalog: plans, Clock: func() time.Time { return now }, Host: "local", GatewayHost: "tine.example.com",
+		Ports: store.PortRange{First: 28000, Last: 28019},
+	})}
+	c, err := b.fleet.Get(t.Context(), b.online(t, request("prod")).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.fleet.Contents(t.Context(), c)
+	before := busy.had
+	if err := b.fleet.CreateDatabase(t.Context(), c.ID, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	b.fleet.Contents(t.Context(), c)
+	if before > time.Second || busy.had < time.Second {
+		t.Errorf("the node had %v to answer, and %v after a change", before, busy.had)
+	}
+}
