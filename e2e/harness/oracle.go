@@ -12,12 +12,14 @@ import (
 )
 
 // Oracle knows what a fork at any moment must hold. Each of its writers inserts documents numbered from 0, one after the other, so what a
-// fork holds of it must be the documents below some number.
+// fork holds of it must be the documents below some number, or the last Keep of them.
 type Oracle struct {
 	// Patient makes writers try again what failed, as long as it takes: for tests in which nodes die.
 	Patient bool
 	// Padding is how many bytes each document has beside its numbers; 0 means 2000.
 	Padding int
+	// Keep is how many documents a writer keeps: behind each write it deletes the one that many before. 0 means all.
+	Keep int
 
 	mu     sync.Mutex
 	writes [][]oracleWrite // by writer
@@ -40,25 +42,53 @@ func (o *Oracle) Run(ctx context.Context, writer int, c *mongo.Collection) error
 	padding := make([]byte, size)
 	for i := 0; ctx.Err() == nil; i++ {
 		o.begin(writer)
-		doc := bson.D{{Key: "_id", Value: fmt.Sprintf("%d/%d", writer, i)}, {Key: "w", Value: writer}, {Key: "i", Value: i}, {Key: "padding", Value: padding}}
+		doc := bson.D{{Key: "_id", Value: id(writer, i)}, {Key: "w", Value: writer}, {Key: "i", Value: i}, {Key: "padding", Value: padding}}
 		err := o.insert(ctx, c, doc)
+		if err == nil {
+			o.end(writer)
+			err = o.forget(ctx, c, writer, i)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // that is how writing ends
 		case err != nil:
 			return fmt.Errorf("writer %d: %w", writer, err)
 		}
-		o.end(writer)
 	}
 	return nil
 }
 
+// id is that of a writer's document with that number.
+func id(writer, number int) string { return fmt.Sprintf("%d/%d", writer, number) }
+
 // insert writes a document once, whatever happens meanwhile. That it is there already says that an earlier try was carried out.
 func (o *Oracle) insert(ctx context.Context, c *mongo.Collection, doc bson.D) error {
-	for {
+	return o.patiently(ctx, func() error {
 		_, err := c.InsertOne(ctx, doc)
+		if mongo.IsDuplicateKeyError(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// forget deletes the document that is not to be kept any more behind that with the number.
+func (o *Oracle) forget(ctx context.Context, c *mongo.Collection, writer, number int) error {
+	if o.Keep == 0 || number < o.Keep {
+		return nil
+	}
+	return o.patiently(ctx, func() error {
+		_, err := c.DeleteOne(ctx, bson.D{{Key: "_id", Value: id(writer, number-o.Keep)}})
+		return err
+	})
+}
+
+// patiently does what may be done again until it succeeds, or once.
+func (o *Oracle) patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
 		switch {
-		case err == nil, mongo.IsDuplicateKeyError(err):
+		case err == nil:
 			return nil
 		case !o.Patient || ctx.Err() != nil:
 			return err
@@ -119,11 +149,13 @@ func (o *Oracle) Lost(found []int, at time.Time) (lost int) {
 	return lost
 }
 
-// Holds returns how many documents of each writer a collection has; it fails if any is missing below the last.
+// Holds returns how many documents of each writer have been written to a collection; it fails if any is missing below the last that should be there, or
+// one is there that should not.
 func (o *Oracle) Holds(ctx context.Context, c *mongo.Collection) ([]int, error) {
 	cursor, err := c.Aggregate(ctx, mongo.Pipeline{{{Key: "$group", Value: bson.D{
 		{Key: "_id", Value: "$w"},
 		{Key: "count", Value: bson.D{{Key: "$sum", Value: 1}}},
+		{Key: "first", Value: bson.D{{Key: "$min", Value: "$i"}}},
 		{Key: "last", Value: bson.D{{Key: "$max", Value: "$i"}}},
 	}}}})
 	if err != nil {
@@ -132,6 +164,7 @@ func (o *Oracle) Holds(ctx context.Context, c *mongo.Collection) ([]int, error) 
 	var groups []struct {
 		Writer int `bson:"_id"`
 		Count  int `bson:"count"`
+		First  int `bson:"first"`
 		Last   int `bson:"last"`
 	}
 	if err := cursor.All(ctx, &groups); err != nil {
@@ -139,10 +172,14 @@ func (o *Oracle) Holds(ctx context.Context, c *mongo.Collection) ([]int, error) 
 	}
 	found := make([]int, len(o.writes))
 	for _, g := range groups {
-		if g.Count != g.Last+1 {
-			err = errors.Join(err, fmt.Errorf("of writer %d it holds %d documents up to number %d: some are missing", g.Writer, g.Count, g.Last))
+		least, most := 0, 0 // the number that the first may have
+		if o.Keep > 0 {     // one more than is kept, until the delete behind the last
+			least, most = max(0, g.Last-o.Keep), max(0, g.Last-o.Keep+1)
 		}
-		found[g.Writer] = g.Count
+		if g.Count != g.Last-g.First+1 || g.First < least || g.First > most {
+			err = errors.Join(err, fmt.Errorf("of writer %d it holds %d documents from number %d to %d: some are missing, or too many", g.Writer, g.Count, g.First, g.Last))
+		}
+		found[g.Writer] = g.Last + 1
 	}
 	return found, err
 }
@@ -153,6 +190,11 @@ func (o *Oracle) Check(ctx context.Context, c *mongo.Collection, at time.Time) e
 	if err != nil {
 		return fmt.Errorf("fork at %s: %w", at, err)
 	}
+	return o.Compare(found, at)
+}
+
+// Compare is Check for what Holds has returned.
+func (o *Oracle) Compare(found []int, at time.Time) (err error) {
 	for writer, count := range found {
 		if least, most := o.bounds(writer, at); count < least || count > most {
 			err = errors.Join(err, fmt.Errorf("fork at %s: of writer %d it holds %d documents; %d were acknowledged and %d started by then",

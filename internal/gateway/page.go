@@ -53,7 +53,7 @@ func (c *conn) openPage(ctx context.Context, r *request, first []prepared, s pre
 // finishPage waits for the statement's end, because the cursor's other pages are there only then.
 func (c *conn) finishPage(ctx context.Context, r *request, a *openRow) (bsoncore.Document, error) {
 	page, continuation := slices.Clone(a.values[0]), slices.Clone(a.values[1])
-	pinned, id := a.values[2][0] != 0, int64(binary.BigEndian.Uint64(a.values[3]))
+	pinned, id := isTrueValue(a.values[2]), int64(binary.BigEndian.Uint64(a.values[3]))
 	if err := a.end(); err != nil {
 		return nil, err
 	}

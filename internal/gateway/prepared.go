@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -21,8 +22,8 @@ const (
 	cancelPatience = 15 * time.Second
 )
 
-// prepared is a statement of the commands that come most often, all of which only read. It is prepared on a connection when it is first used
-// there; its parameters and columns are in PostgreSQL's binary format.
+// prepared is a statement of the commands that come most often. It is prepared on a connection when it is first used there; its parameters and
+// columns are in PostgreSQL's binary format.
 type prepared struct{ name, sql string }
 
 // openRow is the answer to a prepared statement, which has one row or none. Its values lie in the connection's buffer: they are good
@@ -52,16 +53,41 @@ func (n *node) readAfter(ctx context.Context, l login, first []prepared, s prepa
 
 // start sends the statement and waits for its row.
 func (a *openRow) start(ctx context.Context, c *pgx.Conn, first []prepared, s prepared, params [][]byte) error {
-	for _, s := range append(first, s) {
-		if err := makeReady(ctx, c, s); err != nil {
-			return err
-		}
+	if err := makeReady(ctx, c, append(first, s)...); err != nil {
+		return err
 	}
-	return talk(ctx, c.PgConn(), func(pg *pgconn.PgConn) error { return a.exchange(pg, first, s, params) })
+	return talk(ctx, c.PgConn(), repeatable, func(pg *pgconn.PgConn) error { return a.exchange(pg, first, s, params) })
 }
 
+// write runs a prepared statement that writes, in a transaction of its own, and calls take with its row. It returns when the transaction has been
+// committed. Errors are those of queryRow.
+func (n *node) write(ctx context.Context, l login, s prepared, params [][]byte, take func(values [][]byte)) error {
+	return n.with(ctx, l, func(c *pgxpool.Conn) error {
+		if err := makeReady(ctx, c.Conn(), s); err != nil {
+			return err
+		}
+		return talk(ctx, c.Conn().PgConn(), onceOnly, func(pg *pgconn.PgConn) error {
+			var a openRow
+			if err := a.exchange(pg, nil, s, params); err != nil {
+				return err
+			}
+			if a.none {
+				return pgx.ErrNoRows
+			}
+			take(a.values)
+			return toEnd(pg)
+		})
+	})
+}
+
+// Whether a statement may be sent again when its connection has broken.
+const (
+	repeatable = true
+	onceOnly   = false
+)
+
 // talk runs do, which speaks to PostgreSQL, until ctx ends. After an error that is not PostgreSQL's the connection is closed.
-func talk(ctx context.Context, pg *pgconn.PgConn, do func(*pgconn.PgConn) error) error {
+func talk(ctx context.Context, pg *pgconn.PgConn, again bool, do func(*pgconn.PgConn) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = pg.Conn().SetDeadline(past()) })
 	err := do(pg)
 	switch pe, said := errors.AsType[*pgconn.PgError](err); {
@@ -72,33 +98,41 @@ func talk(ctx context.Context, pg *pgconn.PgConn, do func(*pgconn.PgConn) error)
 		return pe
 	case err != nil:
 		abandon(pg)
-		return &brokenError{err}
+		return &brokenError{err, again || pgconn.SafeToRetry(err) && !errors.Is(err, errSent)}
 	default:
 		return nil
 	}
 }
 
-// makeReady makes sure that a connection knows a statement.
-func makeReady(ctx context.Context, c *pgx.Conn, s prepared) error {
+// makeReady makes sure that a connection knows some statements.
+func makeReady(ctx context.Context, c *pgx.Conn, all ...prepared) error {
 	const key = "prepared"
 	known, _ := c.PgConn().CustomData()[key].(map[string]bool)
-	if known[s.name] {
+	missing := 0
+	for _, s := range all {
+		if !known[s.name] {
+			missing++
+		}
+	}
+	if missing == 0 {
 		return nil
 	}
-	if len(known) >= maxPrepared {
+	if known == nil || len(known)+missing > maxPrepared {
 		if err := c.DeallocateAll(ctx); err != nil {
 			return err
 		}
-		known = nil
-	}
-	if _, err := c.Prepare(ctx, s.name, s.sql); err != nil {
-		return err
-	}
-	if known == nil {
 		known = map[string]bool{}
 		c.PgConn().CustomData()[key] = known
 	}
-	known[s.name] = true
+	for _, s := range all {
+		if known[s.name] {
+			continue
+		}
+		if _, err := c.Prepare(ctx, s.name, s.sql); err != nil {
+			return err
+		}
+		known[s.name] = true
+	}
 	return nil
 }
 
@@ -152,9 +186,16 @@ func failed(pg *pgconn.PgConn, msg *pgproto3.ErrorResponse) error {
 	return pe
 }
 
+// errSent is in the errors of connections that broke when a statement had been sent.
+var errSent = errors.New("the connection broke when the statement had been sent")
+
 // receive waits for PostgreSQL's next message. Only a deadline ends it before: see talk.
 func receive(pg *pgconn.PgConn) (pgproto3.BackendMessage, error) {
-	return pg.ReceiveMessage(context.Background()) //nolint:forbidigo // one that never ends costs nothing to watch
+	msg, err := pg.ReceiveMessage(context.Background()) //nolint:forbidigo // one that never ends costs nothing to watch
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSent, err)
+	}
+	return msg, nil
 }
 
 // toEnd reads until PostgreSQL is ready for the next statement.
@@ -202,17 +243,30 @@ func abandon(pg *pgconn.PgConn) {
 	}()
 }
 
-// brokenError is in the errors of connections that broke. A statement that only reads may be repeated.
-type brokenError struct{ error }
+// brokenError is in the errors of connections that broke.
+type brokenError struct {
+	error
+	again bool // the statement may be sent once more
+}
 
 // SafeToRetry is asked by pgconn.SafeToRetry.
-func (*brokenError) SafeToRetry() bool { return true }
+func (e *brokenError) SafeToRetry() bool { return e.again }
 
 // Unwrap returns what broke it.
 func (e *brokenError) Unwrap() error { return e.error }
 
-// int8Param is a number as a parameter.
+// int8Param is a number as a parameter, boolParam a truth.
 func int8Param(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+func boolParam(b bool) []byte {
+	if b {
+		return []byte{1}
+	}
+	return []byte{0}
+}
+
+// isTrueValue reads a truth from a row.
+func isTrueValue(v []byte) bool { return len(v) == 1 && v[0] != 0 }
 
 // pages holds buffers of replies. Larger ones are left to the garbage collector.
 var pages = sync.Pool{New: func() any { return new([]byte) }} //nolint:gochecknoglobals // a pool is for all

@@ -50,7 +50,7 @@ func (c *conn) findWhole(
 	p := newWholePage(r, namespace)
 	err = c.cluster.node.with(ctx, asReader(), func(pc *pgxpool.Conn) error {
 		p.reset()
-		return talk(ctx, pc.Conn().PgConn(), func(pg *pgconn.PgConn) error { return p.fetch(pg, r.db, spec, batch) })
+		return talk(ctx, pc.Conn().PgConn(), repeatable, func(pg *pgconn.PgConn) error { return p.fetch(pg, r.db, spec, batch) })
 	})
 	_, said := errors.AsType[*pgconn.PgError](err)
 	switch {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
@@ -16,19 +17,22 @@ const (
 )
 
 func insert(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlInsert, sqlInsertOnce, "documents")
+	return c.write(ctx, r, modification{"insert", sqlInsert, sqlInsertOnce}, "documents")
 }
 
 func update(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlUpdate, sqlUpdateOnce, "updates")
+	return c.write(ctx, r, modification{"update", sqlUpdate, sqlUpdateOnce}, "updates")
 }
 
 func remove(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	return c.write(ctx, r, sqlDelete, sqlDeleteOnce, "deletes")
+	return c.write(ctx, r, modification{"delete", sqlDelete, sqlDeleteOnce}, "deletes")
 }
 
-// write runs a write command whose operations may come in a document sequence: by sql, or by once if it must leave a record.
-func (c *conn) write(ctx context.Context, r *request, sql, once, operations string) (bsoncore.Document, error) {
+// modification has the statements of a command that writes: sql, and once if it must leave a record.
+type modification struct{ name, sql, once string }
+
+// write runs a write command whose operations may come in a document sequence.
+func (c *conn) write(ctx context.Context, r *request, w modification, operations string) (bsoncore.Document, error) {
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
@@ -36,24 +40,56 @@ func (c *conn) write(ctx context.Context, r *request, sql, once, operations stri
 	if err != nil {
 		return nil, err
 	}
-	return c.modify(ctx, r, sql, once, []any{r.db, []byte(r.spec()), sequence})
+	return c.modify(ctx, r, w, r.spec(), sequence)
 }
 
 func findAndModify(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if _, err := r.collection(); err != nil {
 		return nil, err
 	}
-	return c.modify(ctx, r, sqlFindAndModify, sqlFindAndModifyOnce, []any{r.db, []byte(r.spec())})
+	return c.modify(ctx, r, modification{"find_and_modify", sqlFindAndModify, sqlFindAndModifyOnce}, r.spec())
 }
 
-// modify runs one of the engine's writes and reads its reply.
-func (c *conn) modify(ctx context.Context, r *request, sql, once string, args []any) (bsoncore.Document, error) {
-	reply, clean, err := c.runWrite(ctx, r, sql, once, args)
+// modify runs one of the engine's writes, whose arguments follow the name of the database, and reads its reply.
+func (c *conn) modify(ctx context.Context, r *request, w modification, args ...[]byte) (reply bsoncore.Document, err error) {
+	var clean bool
+	if r.txn == nil {
+		reply, clean, err = c.writePrepared(ctx, r, w, args)
+	} else {
+		all := []any{r.db}
+		for _, arg := range args {
+			all = append(all, arg)
+		}
+		reply, clean, err = c.runWrite(ctx, r, w.sql, w.once, all)
+	}
 	if err != nil || clean {
 		return reply, err
 	}
 	r.writeErrors = true
 	return decodeWriteErrors(reply)
+}
+
+// writePrepared is runWrite outside of transactions, for statements that come often.
+func (c *conn) writePrepared(ctx context.Context, r *request, w modification, args [][]byte) (reply []byte, clean bool, err error) {
+	statement, params := prepared{w.name, w.sql}, append([][]byte{[]byte(r.db)}, args...)
+	if r.numbered {
+		statement = prepared{w.name + "_once", w.once}
+		params = append(params, r.session.key.bytes(), int8Param(r.txnNumber), boolParam(r.newNumber))
+	}
+	known := false
+	err = untilNoConflict(ctx, func() error {
+		return c.cluster.node.write(ctx, asWriter(), statement, params, func(values [][]byte) {
+			reply, clean = slices.Clone(values[0]), isTrueValue(values[1])
+			known = len(values) > 2 && isTrueValue(values[2])
+		})
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if known {
+		c.cluster.replayed.Add(1)
+	}
+	return reply, clean, nil
 }
 
 // runWrite runs a statement that writes, sql or with a record once, and returns its reply and whether all of it succeeded.
