@@ -22,7 +22,7 @@ import (
 
 const (
 	densityActive = 20 // forks that are not suspended
-	densityEnds   = 5  // forks at the beginning and at the end whose times are compared
+	densityEnds   = 10 // forks at the beginning and at the end whose times are compared
 	densityWakes  = 20
 )
 
@@ -81,6 +81,11 @@ type dense struct {
 
 func (b *bench) makeDense(ctx context.Context, src *source) (d dense, err error) {
 	for i := range b.opts.Density {
+		if b.opts.Density-i <= densityEnds {
+			if err := b.awaitNodes(ctx, len(d.awake)+1); err != nil { // else a suspension goes on beside the fork
+				return d, err
+			}
+		}
 		s, c, err := b.makeOnce(ctx, harness.ForkRequest(src.cluster.Name, b.newName("dense"), time.Time{}))
 		if err != nil {
 			return d, err
@@ -99,6 +104,19 @@ func (b *bench) makeDense(ctx context.Context, src *source) (d dense, err error)
 		}
 	}
 	return d, nil
+}
+
+// awaitNodes waits until no more nodes of clusters run than that.
+func (b *bench) awaitNodes(ctx context.Context, most int) error {
+	for {
+		running, err := b.tine.Nodes()
+		if err != nil || running <= most {
+			return err
+		}
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // wakeSome measures the wakes of suspended clusters: by a client that connects, and by one that has been connected all the time.
@@ -237,6 +255,11 @@ func (b *bench) densityTables(d dense, before, after footprint, fresh, idle []ti
 			timeRow("wake: find of a client that is connected", idle, "300 ms"),
 		},
 	}.write(b.out)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(breakdown("The first forks: where the time goes", d.samples[:ends]).write(b.out),
+		breakdown("The last forks: where the time goes", d.samples[len(times)-ends:]).write(b.out))
 	if err != nil {
 		return err
 	}
