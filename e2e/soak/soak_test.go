@@ -5,6 +5,7 @@ package soak
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -169,13 +170,7 @@ func (s *soak) fork(kind string, restore map[string]any, at time.Time) ([]int, e
 		return nil, err
 	}
 	s.note(kind, time.Since(start))
-	client, err := harness.Connect(ctx, made.Database.Connection.URI)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }()
-	c := client.Database("d").Collection("c")
-	held, err := s.oracle.Holds(ctx, c)
+	held, err := s.holds(ctx, made.Database.Connection.URI)
 	if err == nil && !at.IsZero() {
 		err = s.oracle.Compare(held, at)
 	}
@@ -183,6 +178,16 @@ func (s *soak) fork(kind string, restore map[string]any, at time.Time) ([]int, e
 		return nil, err
 	}
 	return held, s.tine.Remove(ctx, made.Database.ID)
+}
+
+// holds is what a fork holds of each writer. It disconnects before the fork is destroyed: afterwards a driver would look for it for half a minute.
+func (s *soak) holds(ctx context.Context, uri string) (held []int, err error) {
+	client, err := harness.Connect(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	return s.oracle.Holds(ctx, client.Database("d").Collection("c"))
 }
 
 func (s *soak) note(kind string, took time.Duration) {
