@@ -140,8 +140,15 @@ func (u *up) expireClusters(ctx context.Context) {
 	}
 }
 
+const (
+	// lockPatience is how long is waited for the lock of the data directory: a Tine that was killed while it was starting a process leaves the lock to
+	// that one for the moment until it executes its program. Nobody waits for longer for a Tine that runs.
+	lockPatience = 2 * time.Second
+	lockPause    = 10 * time.Millisecond
+)
+
 // lockDataDir makes this the only process of the data directory. The kernel lets go of the lock whatever ends the process.
-func (u *up) lockDataDir(context.Context) error {
+func (u *up) lockDataDir(ctx context.Context) error {
 	for _, dir := range []string{u.opts.DataDir, filepath.Join(u.opts.DataDir, "logs"), filepath.Join(u.opts.DataDir, "sockets")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make data directory: %w", err)
@@ -151,7 +158,7 @@ func (u *up) lockDataDir(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lock(ctx, f); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return fmt.Errorf("another tine up is using %s", u.opts.DataDir)
@@ -160,6 +167,22 @@ func (u *up) lockDataDir(context.Context) error {
 	}
 	u.lock = f
 	return nil
+}
+
+// lock locks a file, unless it stays somebody else's.
+func lock(ctx context.Context, f *os.File) error {
+	end := time.Now().Add(lockPatience)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
 }
 
 // openSecrets finds or makes the key of what the store keeps sealed.

@@ -44,7 +44,7 @@ type soak struct {
 	kinds map[string]int
 }
 
-func TestForksOfABusyClusterAreExact(t *testing.T) {
+func TestForksOfABusyClusterAreExact(t *testing.T) { //nolint:paralleltest // it is alone here
 	tine, err := harness.New(harness.Options{ImageGiB: 40, Parent: os.Getenv("TINE_SOAK_DIR")})
 	if err != nil {
 		t.Fatal(err)
