@@ -3,6 +3,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sys/unix"
 
 	"tine/e2e/harness"
 )
@@ -37,7 +39,7 @@ func newDisk(t *testing.T, fsType string, megabytes, poolGiB int) *disk {
 	run(t, "truncate", "-s", fmt.Sprintf("%dM", megabytes), image)
 	run(t, "mkfs."+fsType, append(mkfsOptions(fsType), "-q", image)...)
 	run(t, "mount", "-o", "loop", image, d.dir)
-	t.Cleanup(func() { run(t, "umount", d.dir) })
+	t.Cleanup(func() { unmount(t, d.dir) })
 	var err error
 	d.tine, err = harness.New(harness.Options{ImageGiB: poolGiB, ReplayMiB: 16, Parent: d.dir})
 	if err != nil {
@@ -49,6 +51,24 @@ func newDisk(t *testing.T, fsType string, megabytes, poolGiB int) *disk {
 		}
 	})
 	return d
+}
+
+// unmount unmounts a directory. A process that another test was just starting may hold what was open here for a moment, and a loop device lets go of its
+// file only after its own mount is gone.
+func unmount(t *testing.T, dir string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+		err := unix.Unmount(dir, 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			t.Errorf("unmount %s: %v", dir, err)
+			return
+		}
+	}
 }
 
 // mkfsOptions leaves nothing aside for root, who writes what the pool does.
