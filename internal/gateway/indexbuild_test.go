@@ -102,6 +102,16 @@ func (b *building) wantWhole(tb testing.TB) {
 	}
 }
 
+// stopped returns nil if there is no index, as MongoDB has none behind a build that was killed.
+func (b *building) stopped(tb testing.TB) error {
+	tb.Helper()
+	indexes := must(b.db.Collection("c").Indexes().ListSpecifications(tb.Context()))(tb)
+	if len(indexes) > 1 { // more than that of _id
+		return errDiffers
+	}
+	return nil
+}
+
 func TestRunningIndexBuildIsListed(t *testing.T) {
 	t.Parallel()
 	b := open(t, nil).build(t)
@@ -120,7 +130,7 @@ func TestKilledIndexBuildIsFinishedLater(t *testing.T) {
 	wantCode(t, <-b.ended, 11601)
 	b.release()
 	b.wantWhole(t)
-	known(t, "stopping an index build", errDiffers) // MongoDB's would be gone
+	known(t, "stopping an index build", b.stopped(t))
 }
 
 func TestIndexBuildOutlivesItsClient(t *testing.T) {
