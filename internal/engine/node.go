@@ -60,7 +60,7 @@ func (n *Node) SocketDir() string { return n.cfg.SocketDir }
 
 // StartFresh starts a node on a volume that was just copied, with fsync off: until TurnSyncOn returned nil and the volume was synced, nobody may be told
 // that a write to it succeeded, and after a crash of the host the volume must be made again. The caller must have filled RestoreDir if
-// the recovery needs it. It returns when the node accepts work, with a connection as superuser that the caller closes, or with ErrExited.
+// the recovery needs it. It returns when the node accepts work, with a connection as superuser that the caller closes, or with ErrExited or ErrIncomplete.
 func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
 	r, err := r.settle(n.cfg.Volume)
 	if err == nil {
@@ -72,7 +72,15 @@ func (n *Node) StartFresh(ctx context.Context, r Recovery) (*pgx.Conn, error) {
 	if err := n.run(ctx, n.settings(true), r); err != nil {
 		return nil, err
 	}
-	return n.connectReady(ctx)
+	conn, err := n.connectReady(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkEnd(n.cfg.Volume); err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("node %s: %w", n.cfg.ID, err)
+	}
+	return conn, nil
 }
 
 // Start starts a node on its own volume, after whatever end the last process had, and returns when it accepts work.
@@ -151,7 +159,7 @@ func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
 	if err := n.cfg.Runtime.Run(ctx, n.spec(r)); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
-	if !r.promotes() {
+	if !r.Live {
 		return nil
 	}
 	return n.promoteEarly(ctx)
@@ -211,9 +219,8 @@ func (n *Node) args(r Recovery) []string {
 	return append(args, r.args()...)
 }
 
-// promoteEarly asks for the promotion before recovery has reached its target. PostgreSQL looks at the request when it pauses there,
-// and finds it at once; a request that comes during the pause is seen only at the end of a nap of one second, and
-// "resume" instead of a promotion costs a checkpoint of all that was replayed.
+// promoteEarly asks for the promotion before recovery has come to the end of the log. PostgreSQL looks for the request when it gets there, and finds it at once; later it would wait for
+// more log first, some seconds at a time.
 //
 // The request is a file and a signal, as pg_ctl makes them: nobody can connect yet.
 func (n *Node) promoteEarly(ctx context.Context) error {

@@ -20,53 +20,23 @@ type Recovery struct {
 	// Live says that the volume was copied from a running node. It is brought as far as its own WAL goes, too, but opened without the checkpoint if
 	// that would take longer than a promotion.
 	Live bool
-	// Archive makes the node go on with the segments in RestoreDir after the WAL of its own.
-	Archive bool
-	// Before or After ends the recovery at the record that begins there, without it or with it; 0 means the end of what there
-	// is. The record must exist behind the volume's own WAL, or PostgreSQL gives up.
-	Before, After wal.LSN
+	// End, unless it is 0, makes the node go on with the segments in RestoreDir, up to that position, which must be one between two records behind the volume's
+	// own WAL. If it does not get there, the start fails with ErrIncomplete.
+	End wal.LSN
+	// Last is where the last record before End begins; 0 if that is not known, which costs some time.
+	Last wal.LSN
 }
-
-// ends reports whether the recovery has a target.
-func (r Recovery) ends() bool { return r.Before != 0 || r.After != 0 }
-
-// promotes reports whether the recovery ends with a promotion.
-func (r Recovery) promotes() bool { return r.Live || r.ends() }
 
 // args are PostgreSQL's arguments for the recovery. They are no part of the configuration file, so that a reload in
 // the middle does not take them away, and that nothing of them outlives the process.
 func (r Recovery) args() []string {
-	if r.Live {
-		// Nobody reads from it before it is promoted.
-		return []string{"-c", "hot_standby=off", "-c", "recovery_target_timeline=current"}
-	}
-	if !r.Archive {
+	if !r.Live {
 		return nil
 	}
-	settings := []string{
-		"restore_command=test -f /data/restore/%f && ln -f /data/restore/%f %p",
-		// A cluster's history is one line. The newest timeline would be looked for among segments of another cluster.
-		"recovery_target_timeline=current",
+	return []string{
+		"-c", "hot_standby=off", // nobody reads from it before it is promoted
+		"-c", "recovery_target_timeline=current", // a cluster's history is one line
 	}
-	if r.ends() {
-		// PostgreSQL compares with where a record begins.
-		target, inclusive := r.Before, "off"
-		if r.After != 0 {
-			target, inclusive = r.After, "on"
-		}
-		settings = append(settings,
-			"recovery_target_lsn="+target.String(),
-			"recovery_target_inclusive="+inclusive,
-			// Not "promote": that ends with a checkpoint of everything that was replayed. A node that pauses and
-			// has been asked to promote by then writes one small record instead. See Node.promoteEarly.
-			"recovery_target_action=pause",
-		)
-	}
-	var args []string
-	for _, s := range settings {
-		args = append(args, "-c", s)
-	}
-	return args
 }
 
 // prepare makes a copied volume ready to be started as a node of its own: without what belonged to the running process or
@@ -84,16 +54,12 @@ func (r Recovery) prepare(volume string) error {
 			return err
 		}
 	}
-	if !r.Live && !r.Archive {
+	if !r.Live {
 		return nil
 	}
-	name := "recovery.signal"
-	if r.Live {
-		// A standby that was asked to promote looks at the request when it comes to the end of its WAL. Recovery of any other kind looks there for
-		// no request, and ends with a checkpoint.
-		name = "standby.signal"
-	}
-	signal := filepath.Join(data, name)
+	// A standby that was asked to promote looks at the request when it comes to the end of its WAL. Recovery of any other kind looks there for
+	// no request, and ends with a checkpoint.
+	signal := filepath.Join(data, "standby.signal")
 	if err := os.WriteFile(signal, nil, 0o600); err != nil {
 		return err
 	}
@@ -120,27 +86,72 @@ func emptyDir(dir string) error {
 // timeline's first segment, while the checkpoint grows with what was changed.
 const enough = 8 << 20
 
-// settle is the recovery that a copied volume really needs: one that has nothing or little to recover is opened as after a crash.
+// settle puts the WAL of the recovery in its place and returns the recovery that the volume really needs: one that has nothing or little to replay is opened as
+// after a crash.
 func (r Recovery) settle(volume string) (Recovery, error) {
-	if !r.Live {
-		return r, nil
+	if r.End == 0 {
+		if err := os.RemoveAll(RestoreDir(volume)); err != nil { // what a volume of an earlier release has there
+			return r, err
+		}
+		return r.settleLive(volume)
 	}
-	state, err := controlState(volume)
-	if err != nil || state == stateShutDown {
-		r.Live = false
+	if err := takeSegments(volume); err != nil {
 		return r, err
 	}
-	bytes, err := unreplayed(volume)
-	r.Live = bytes >= enough
+	last, err := cutWAL(volume, r.End)
+	if err != nil {
+		return r, err
+	}
+	if r.Live, err = r.needsPromotion(volume); err != nil {
+		return r, err
+	}
+	if r.Live {
+		r.End, err = fillUp(volume, last, r)
+	} else {
+		err = unmarkArchived(volume, last)
+	}
 	return r, err
 }
 
-// unreplayed is about how much WAL there is in a volume since its last checkpoint: segments are made without writing them, so what is allocated to
-// them was written.
-func unreplayed(volume string) (int64, error) {
-	last, err := LastCheckpoint(volume)
+// settleLive is settle for a volume that has all of its WAL.
+func (r Recovery) settleLive(volume string) (Recovery, error) {
+	if !r.Live {
+		return r, nil
+	}
+	promotion, err := r.needsPromotion(volume)
+	if r.Live = promotion; err != nil || !promotion {
+		return r, err
+	}
+	whole := Recovery{Live: true}
+	if whole.Last, whole.End, err = lastRecord(volume); err != nil || whole.End == 0 {
+		return r, err
+	}
+	last, err := cutWAL(volume, whole.End)
+	if err == nil {
+		_, err = fillUp(volume, last, whole)
+	}
+	return r, err // where PostgreSQL sees the end of a live log is where it is
+}
+
+// needsPromotion reports whether a promotion is what opens a copied volume soonest, or at all.
+func (r Recovery) needsPromotion(volume string) (bool, error) {
+	state, err := controlState(volume)
 	if err != nil {
-		return 0, err
+		return false, err
+	}
+	if state == stateShutDown {
+		return r.End != 0, nil // a server that was shut down looks for no log behind, but a standby does
+	}
+	bytes, err := unreplayed(volume, r.End)
+	return bytes >= enough, err
+}
+
+// unreplayed is about how much WAL there is in a volume since its last checkpoint, up to end if that is known: segments are made without writing them, so what
+// is allocated to them was written.
+func unreplayed(volume string, end wal.LSN) (int64, error) {
+	last, err := LastCheckpoint(volume)
+	if err != nil || end != 0 {
+		return int64(end) - int64(last.Redo), err
 	}
 	entries, err := os.ReadDir(WALDir(volume))
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 // ArchiveDir is where a node leaves finished WAL segments for the host to collect.
 func ArchiveDir(volume string) string { return filepath.Join(volume, dirArchive) }
 
-// RestoreDir is where a node that recovers finds WAL segments.
+// RestoreDir is where the host puts the WAL segments that a fresh node's recovery needs beside its own; the start takes them from there.
 func RestoreDir(volume string) string { return filepath.Join(volume, dirRestore) }
 
 // WALDir is the node's own write-ahead log.

@@ -27,10 +27,12 @@ type reading struct {
 	reader *wal.Reader
 	open   map[uint32][]string // marks of transactions that have not ended
 	kept   int
+	grown  extents // by all records that were read
+	blocks []wal.Block
 }
 
 func newReading(open wal.Open, timeline uint32, from wal.LSN, marks map[uint32][]string) *reading {
-	r := &reading{reader: wal.NewReader(open, timeline, from), open: map[uint32][]string{}}
+	r := &reading{reader: wal.NewReader(open, timeline, from), open: map[uint32][]string{}, grown: extents{}}
 	for xid, list := range marks {
 		r.open[xid] = list
 		r.kept += len(list)
@@ -48,6 +50,10 @@ func (r *reading) next(before wal.LSN) (c Commit, err error) {
 		if err != nil {
 			return Commit{}, err
 		}
+		if r.blocks, err = rec.Blocks(r.blocks[:0]); err != nil {
+			return Commit{}, err
+		}
+		r.grown.cover(r.blocks)
 		if err := r.mark(&rec); err != nil {
 			return Commit{}, err
 		}
@@ -88,10 +94,20 @@ func (r *reading) take(xids []uint32) (marks []string) {
 	return marks
 }
 
-// eachCommit calls visit for the commits whose records begin at or after from, in the order of the log, until it returns false. It returns
-// where the log ends if it came so far. Of archived segments the index is read, of others the log itself.
-func (h *History) eachCommit(ctx context.Context, src Source, timeline uint32, from wal.LSN, visit func(Commit) bool) (end logEnd, err error) {
-	s := wal.SegmentOf(timeline, from)
+// walk reads a log from one commit to the next.
+type walk struct {
+	timeline uint32
+	from     wal.LSN
+	// visit is called for the commits whose records begin at or after from, in the order of the log, until it returns false.
+	visit func(Commit) bool
+	// grown, unless it is nil, gets how far the records that lead to the last visited commit reach in their files: those from the begin of from's segment on.
+	grown extents
+}
+
+// eachCommit takes the walk. It returns where the log ends if it came so far. Of archived segments the index is read, of others the log itself, and
+// the last one, too, if it has to be known how far its records reach.
+func (h *History) eachCommit(ctx context.Context, src Source, w walk) (end logEnd, err error) {
+	s := wal.SegmentOf(w.timeline, w.from)
 	var last *segmentCommits
 	for ; ; s.Number++ {
 		if err := ctx.Err(); err != nil {
@@ -105,23 +121,33 @@ func (h *History) eachCommit(ctx context.Context, src Source, timeline uint32, f
 			return logEnd{}, err
 		}
 		for _, c := range index.commits {
-			if c.Start >= from && !visit(c) {
+			if c.Start < w.from || w.visit(c) {
+				continue
+			}
+			if w.grown == nil {
 				return logEnd{}, nil
 			}
+			upTo := c.Start
+			w.visit = func(c Commit) bool { return c.Start < upTo }
+			return h.eachLiveCommit(src, s, last, w)
 		}
+		w.grown.add(index.grown)
 		last = index
 	}
-	return h.eachLiveCommit(src, s, last, from, visit)
+	return h.eachLiveCommit(src, s, last, w)
 }
 
-// eachLiveCommit is eachCommit for what is not archived: from segment s on.
-func (h *History) eachLiveCommit(src Source, s wal.Segment, last *segmentCommits, from wal.LSN, visit func(Commit) bool) (end logEnd, err error) {
+// eachLiveCommit is eachCommit for what has no index: from segment s on.
+func (h *History) eachLiveCommit(src Source, s wal.Segment, last *segmentCommits, w walk) (end logEnd, err error) {
 	begin, marks := s.Begin(), map[uint32][]string(nil)
 	if last != nil {
 		begin, marks = last.next, last.marks
 	}
 	r := newReading(h.openAnywhere(src), s.Timeline, begin, marks)
-	defer func() { err = errors.Join(err, r.reader.Close()) }()
+	defer func() {
+		w.grown.add(r.grown)
+		err = errors.Join(err, r.reader.Close())
+	}()
 	for {
 		c, err := r.next(^wal.LSN(0))
 		if errors.Is(err, wal.ErrEnd) {
@@ -130,7 +156,7 @@ func (h *History) eachLiveCommit(src Source, s wal.Segment, last *segmentCommits
 		if err != nil {
 			return logEnd{}, fmt.Errorf("read WAL of cluster %s: %w", src.ClusterID, err)
 		}
-		if c.Start >= from && !visit(c) {
+		if c.Start >= w.from && !w.visit(c) {
 			return logEnd{}, nil
 		}
 	}
@@ -163,13 +189,16 @@ func (h *History) places(src Source) []string {
 }
 
 // firstAfter returns the first commit, in the order of the log from a restore point's begin on, that is stamped after at; ok is false if there is
-// none, and then end is where the log ends.
-func (h *History) firstAfter(ctx context.Context, src Source, base store.RestorePoint, at time.Time) (c Commit, ok bool, end logEnd, err error) {
-	end, err = h.eachCommit(ctx, src, uint32(base.Timeline), wal.LSN(base.MarkerLSN), func(next Commit) bool {
-		if ok = next.At.After(at); ok {
-			c = next
-		}
-		return !ok
+// none, and then end is where the log ends. grown is as for a walk.
+func (h *History) firstAfter(ctx context.Context, src Source, base store.RestorePoint, at time.Time, grown extents) (c Commit, ok bool, end logEnd, err error) {
+	end, err = h.eachCommit(ctx, src, walk{
+		timeline: uint32(base.Timeline), from: wal.LSN(base.MarkerLSN), grown: grown,
+		visit: func(next Commit) bool {
+			if ok = next.At.After(at); ok {
+				c = next
+			}
+			return !ok
+		},
 	})
 	return c, ok, end, err
 }

@@ -14,12 +14,13 @@ import (
 	"tine/internal/wal"
 )
 
-// segmentCommits is the index of one archived segment: the commits whose records end in it. About 10 bytes a commit; it is made when the
-// segment is archived, from the segment alone and the index before it, so that it can be made again when it is lost.
+// segmentCommits is the index of one archived segment: the commits whose records end in it, and how far its records reach in their files. About 10 bytes a commit and
+// 10 a relation; it is made when the segment is archived, from the segment alone and the index before it, so that it can be made again when it is lost.
 type segmentCommits struct {
 	next    wal.LSN             // where the first record begins that does not end in the segment
 	marks   map[uint32][]string // of transactions that have not ended by then
 	commits []Commit
+	grown   extents // by the records that end in it
 	// damaged is where the segment's bytes stop to be a log, 0 if they do not. Nothing behind it can be reached from before it.
 	damaged wal.LSN
 }
@@ -94,7 +95,7 @@ func (h *History) makeIndex(src Source, s wal.Segment, before *segmentCommits) (
 		}
 		break
 	}
-	i.next, i.marks = r.reader.Position(), r.open
+	i.next, i.marks, i.grown = r.reader.Position(), r.open, r.grown
 	return i, r.reader.Close()
 }
 
@@ -107,18 +108,19 @@ type summary struct {
 	Next    wal.LSN             `json:"next"`
 	Damaged wal.LSN             `json:"damaged,omitempty"`
 	Commits int                 `json:"commits"`
+	Grown   int                 `json:"grown,omitempty"`
 	Open    map[uint32][]string `json:"open,omitempty"`
 	Marks   map[int][]string    `json:"marks,omitempty"`
 }
 
-// An index is a line of JSON, its summary, then the commits: numbers are differences to the ones before, as varints. Both have their
+// An index is a line of JSON, its summary, then the relations and the commits: numbers are differences to the ones before, as varints. Both have their
 // checksums. indexMagic begins it; the last digit is the version of the format.
-const indexMagic = "tine commits 1 "
+const indexMagic = "tine commits 2 "
 
 // encode returns the index as it is in its file.
 func (i *segmentCommits) encode() ([]byte, error) {
-	s := summary{Next: i.next, Damaged: i.damaged, Commits: len(i.commits), Open: i.marks, Marks: map[int][]string{}}
-	var body []byte
+	s := summary{Next: i.next, Damaged: i.damaged, Commits: len(i.commits), Grown: len(i.grown), Open: i.marks, Marks: map[int][]string{}}
+	body := i.grown.encode(nil)
 	var last Commit
 	lastMicros := int64(0)
 	for n, c := range i.commits {
@@ -158,11 +160,11 @@ func decodeSummary(b []byte) (s summary, rest []byte, ok bool) {
 // decodeIndex reads an index; ok is false if it is none of ours, or not whole.
 func decodeIndex(b []byte) (i *segmentCommits, ok bool) {
 	s, rest, ok := decodeSummary(b)
-	if !ok || len(rest) < 8 || string(rest[:8]) != sum(rest[8:]) || s.Commits < 0 || s.Commits > len(rest) {
+	if !ok || len(rest) < 8 || string(rest[:8]) != sum(rest[8:]) || s.Commits < 0 || s.Commits > len(rest) || s.Grown < 0 || s.Grown > len(rest) {
 		return nil, false
 	}
 	d := varints{in: bytes.NewReader(rest[8:])}
-	i = &segmentCommits{next: s.Next, damaged: s.Damaged, marks: s.Open, commits: make([]Commit, s.Commits)}
+	i = &segmentCommits{next: s.Next, damaged: s.Damaged, marks: s.Open, grown: decodeExtents(&d, s.Grown), commits: make([]Commit, s.Commits)}
 	var last Commit
 	lastMicros := int64(0)
 	for n := range i.commits {

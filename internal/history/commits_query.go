@@ -67,10 +67,10 @@ func (h *History) Commit(ctx context.Context, src Source, lsn wal.LSN) (Commit, 
 
 // commit is Commit for a transaction on a timeline.
 func (h *History) commit(ctx context.Context, src Source, timeline uint32, lsn wal.LSN) (c Commit, err error) {
-	_, err = h.eachCommit(ctx, src, timeline, lsn, func(next Commit) bool {
+	_, err = h.eachCommit(ctx, src, walk{timeline: timeline, from: lsn, visit: func(next Commit) bool {
 		c = next
 		return false
-	})
+	}})
 	if err == nil && c.Start != lsn {
 		err = ErrNoCommit
 	}
@@ -93,7 +93,7 @@ func place(points []store.RestorePoint, p store.RestorePoint) int {
 // that one on.
 func (h *History) split(ctx context.Context, src Source, timeline uint32, from wal.LSN, at time.Time, count int, marked bool) (before, after []Commit, err error) {
 	later := false
-	_, err = h.eachCommit(ctx, src, timeline, from, func(c Commit) bool {
+	_, err = h.eachCommit(ctx, src, walk{timeline: timeline, from: from, visit: func(c Commit) bool {
 		later = later || c.At.After(at)
 		switch {
 		case marked && len(c.Marks) == 0:
@@ -106,6 +106,6 @@ func (h *History) split(ctx context.Context, src Source, timeline uint32, from w
 			before = append(before, c)
 		}
 		return len(after) < count
-	})
+	}})
 	return before[max(0, len(before)-count):], after, err
 }

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tine/internal/engine"
 	"tine/internal/history"
 )
 
@@ -279,5 +281,45 @@ func TestVerifyFindsTheDamageThatAnIndexHides(t *testing.T) {
 	}
 	if err := h.Verify(t.Context(), c.src, r); !errors.Is(err, history.ErrBroken) {
 		t.Errorf("a damaged one: %v, want %v", err, history.ErrBroken)
+	}
+}
+
+// Of a log that is damaged behind the back of its index, PostgreSQL replays what is whole and takes that for all.
+func TestRecoveryThatEndsAtADamageIsNoFork(t *testing.T) {
+	t.Parallel()
+	for name, mib := range map[string]int{"with a checkpoint": 1, "with a promotion": 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, h := newCluster(t), newHistory(history.Config{})
+			c.take(h)
+			c.insert(1)
+			c.bulk(mib)
+			c.insert(2)
+			at := now()
+			c.insert(3)
+			c.archive(t, h)
+			hit := c.around(t, h, at, 1, false)[0]
+			path := filepath.Join(machine.pool.Path(), "history", c.src.HistoryID, "wal", hit.Segment(1).Name())
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[hit.Start%(16<<20)] ^= 1
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			volume := "damaged-" + strings.ReplaceAll(name, " ", "-")
+			t.Cleanup(func() { machine.remove(t, volume) })
+			r, err := h.Restore(t.Context(), c.src, history.Target{At: at}, "volumes/"+volume)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := machine.node(volume).StartFresh(t.Context(), r.Recovery); !errors.Is(err, engine.ErrIncomplete) {
+				t.Errorf("a recovery that ends at a damage: %v, want %v", err, engine.ErrIncomplete)
+			}
+			if err := h.Verify(t.Context(), c.src, r); !errors.Is(err, history.ErrBroken) {
+				t.Errorf("its log: %v, want %v", err, history.ErrBroken)
+			}
+		})
 	}
 }

@@ -41,6 +41,7 @@ type Restored struct {
 	Recovery engine.Recovery    // how to start a node on it
 	Segments int                // how many segments of WAL the recovery may read
 	From, To wal.LSN            // which of the WAL it replays, for Verify
+	grown    extents            // how far that reaches in its files; not complete after a Restore that failed
 }
 
 // FromSegment is the first segment that the recovery may read.
@@ -67,8 +68,7 @@ func (h *History) restore(ctx context.Context, src Source, t Target, volume stri
 	if r.Base, err = baseFor(points, t); err != nil {
 		return Restored{}, err
 	}
-	r.Recovery = engine.Recovery{Archive: true}
-	r.From = wal.LSN(r.Base.MarkerLSN)
+	r.From, r.grown = wal.LSN(r.Base.MarkerLSN), extents{}
 	if t.LSN != 0 {
 		err = h.aimAtCommit(ctx, src, t, &r)
 	} else {
@@ -78,6 +78,9 @@ func (h *History) restore(ctx context.Context, src Source, t Target, volume stri
 		return Restored{}, err
 	}
 	if err := h.cfg.Pool.Clone(ctx, r.Base.Volume, volume); err != nil {
+		return Restored{}, err
+	}
+	if err := engine.Lengthen(h.cfg.Pool.VolumePath(volume), r.grown); err != nil {
 		return Restored{}, err
 	}
 	r.Segments, err = h.fill(src, r, engine.RestoreDir(h.cfg.Pool.VolumePath(volume)))
@@ -90,10 +93,17 @@ func (h *History) aimAtCommit(ctx context.Context, src Source, t Target, r *Rest
 	if err != nil {
 		return err
 	}
+	_, err = h.eachCommit(ctx, src, walk{
+		timeline: uint32(r.Base.Timeline), from: r.From, grown: r.grown,
+		visit: func(next Commit) bool { return next.Start < c.Start },
+	})
+	if err != nil {
+		return err
+	}
 	if r.To = c.End; t.After {
-		r.Recovery.After = c.Start
-	} else {
-		r.Recovery.Before = c.Start
+		r.Recovery = engine.Recovery{End: c.End.Aligned(), Last: c.Start}
+	} else if r.Recovery, err = h.before(src, r.Base, c); err != nil {
+		return err
 	}
 	return nil
 }
@@ -101,16 +111,16 @@ func (h *History) aimAtCommit(ctx context.Context, src Source, t Target, r *Rest
 // aimAtMoment ends the recovery right before the first commit that is stamped later. If there is none yet, one is made; if the node is
 // down so that none can be, the moment is the end of the log.
 func (h *History) aimAtMoment(ctx context.Context, src Source, at time.Time, r *Restored) error {
-	c, ok, end, err := h.firstAfter(ctx, src, r.Base, at)
+	c, ok, end, err := h.firstAfter(ctx, src, r.Base, at, r.grown)
 	if err == nil && !ok {
 		if src.Connect == nil {
-			r.To = end.at
+			r.Recovery.End, r.To = end.at, end.at
 			return h.checkEnd(src, r.Base, end)
 		}
 		if err := h.markLive(ctx, src, r.Base); err != nil {
 			return err
 		}
-		c, ok, end, err = h.firstAfter(ctx, src, r.Base, at)
+		c, ok, end, err = h.firstAfter(ctx, src, r.Base, at, r.grown)
 	}
 	switch {
 	case err != nil:
@@ -118,8 +128,27 @@ func (h *History) aimAtMoment(ctx context.Context, src Source, at time.Time, r *
 	case !ok:
 		return fmt.Errorf("%w: %w", end.reason, ErrBroken)
 	}
-	r.Recovery.Before, r.To = c.Start, c.End
-	return nil
+	r.To = c.End
+	r.Recovery, err = h.before(src, r.Base, c)
+	return err
+}
+
+// before ends a recovery right before a commit.
+func (h *History) before(src Source, base store.RestorePoint, c Commit) (engine.Recovery, error) {
+	r := wal.NewReader(h.openAnywhere(src), uint32(base.Timeline), c.Start)
+	rec, err := r.Next()
+	if err = errors.Join(err, r.Close()); err != nil {
+		return engine.Recovery{}, fmt.Errorf("read transaction %s of cluster %s: %w", c.Start, src.ClusterID, brokenAtEnd(err))
+	}
+	return engine.Recovery{End: c.Start, Last: rec.Previous}, nil
+}
+
+// brokenAtEnd makes ErrBroken of a log's end where it should go on.
+func brokenAtEnd(err error) error {
+	if errors.Is(err, wal.ErrEnd) {
+		return fmt.Errorf("%w: %w", err, ErrBroken)
+	}
+	return err
 }
 
 // markLive makes a commit that is stamped later than any moment before the call.
@@ -171,6 +200,9 @@ func ignoreEnd(err error) error {
 // fill gives the recovery its segments, in order: a live segment is copied after all that come before it, so that what is there is
 // a prefix of the source's WAL.
 func (h *History) fill(src Source, r Restored, dir string) (int, error) {
+	if err := os.RemoveAll(dir); err != nil { // what a restore point of an earlier release has there
+		return 0, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"tine/internal/engine"
 	"tine/internal/history"
 	"tine/internal/store"
 )
@@ -102,7 +103,10 @@ func (m *making) recall(ctx context.Context, src store.Cluster, file string) err
 		return fmt.Errorf("read recovery: %w", err)
 	}
 	var restored history.Restored
-	if err := json.Unmarshal(text, &restored); err != nil {
+	if err = json.Unmarshal(text, &restored); err == nil && restored.Recovery == (engine.Recovery{}) {
+		err = errors.New("it was put aside by an earlier release of Tine")
+	}
+	if err != nil {
 		return fmt.Errorf("read recovery: %w", errors.Join(err, os.Remove(file)))
 	}
 	m.restored, m.recovery = restored, restored.Recovery

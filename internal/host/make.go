@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -308,7 +307,7 @@ func (m *making) liveSource(ctx context.Context, c store.Cluster) history.Source
 
 func (m *making) startNode(ctx context.Context) (err error) {
 	m.conn, err = m.node.StartFresh(ctx, m.recovery)
-	if errors.Is(err, engine.ErrExited) && m.cluster.ForkAt != nil {
+	if m.cluster.ForkAt != nil && (errors.Is(err, engine.ErrExited) || errors.Is(err, engine.ErrIncomplete)) {
 		err = errors.Join(err, m.past.Verify(ctx, m.from, m.restored))
 	}
 	if err == nil {
@@ -356,10 +355,6 @@ func (m *making) goOnline(ctx context.Context) error {
 	}
 	if err := m.node.Limit(ctx); err != nil {
 		m.log.WarnContext(ctx, "cpu limit not set; it is set at the next start", "cluster", m.cluster.Name, "error", err)
-	}
-	// What recovery has read is not needed any more; if this is interrupted it costs some space.
-	if err := os.RemoveAll(engine.RestoreDir(m.node.Volume())); err != nil {
-		m.log.WarnContext(ctx, "leftovers of a recovery not removed", "cluster", m.cluster.Name, "error", err)
 	}
 	return nil
 }

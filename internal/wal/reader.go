@@ -26,8 +26,7 @@ func (*EndError) Unwrap() error { return ErrEnd }
 
 // The format of PostgreSQL 18.
 const (
-	magic    = 0xD118
-	pageSize = 8 << 10
+	magic = 0xD118
 
 	shortHeader = 24
 	longHeader  = 40 // of a segment's first page
@@ -47,6 +46,7 @@ const (
 // Record is one record of the log.
 type Record struct {
 	Start, End LSN    // End is the first byte behind it, without what fills up to the next record
+	Previous   LSN    // where the record before it begins
 	XID        uint32 // of the transaction or subtransaction; 0 if there is none
 	Manager    uint8  // the resource manager whose record it is
 	Info       uint8
@@ -64,7 +64,7 @@ type Reader struct {
 	file    *os.File
 	segment Segment
 
-	page   [pageSize]byte
+	page   [PageSize]byte
 	loaded LSN // where page begins; meaningful if valid
 	valid  bool
 
@@ -124,25 +124,23 @@ func (r *Reader) skipRest() error {
 			r.at = at
 			return nil
 		}
-		if room := LSN(pageSize - h.size); LSN(h.rest) >= room {
+		if room := LSN(PageSize - h.size); LSN(h.rest) >= room {
 			// The next record may begin on the page behind only.
-			if at += pageSize; LSN(h.rest) == room {
+			if at += PageSize; LSN(h.rest) == room {
 				r.at = at
 				return nil
 			}
 			continue
 		}
-		r.at = align(at + LSN(h.size) + LSN(h.rest))
+		r.at = (at + LSN(h.size) + LSN(h.rest)).Aligned()
 		return nil
 	}
 }
 
-func align(l LSN) LSN { return (l + alignment - 1) &^ (alignment - 1) }
-
 // next reads the record at r.at. overwritten is a page at which to go on instead, if the record was cut off there.
 func (r *Reader) next() (rec Record, overwritten LSN, err error) {
 	at := r.at
-	if at%pageSize == 0 {
+	if at%PageSize == 0 {
 		h, err := r.header(at)
 		if err != nil {
 			return Record{}, 0, err
@@ -152,10 +150,10 @@ func (r *Reader) next() (rec Record, overwritten LSN, err error) {
 		}
 		at += LSN(h.size)
 	}
-	if _, err := r.header(at &^ (pageSize - 1)); err != nil {
+	if _, err := r.header(at &^ (PageSize - 1)); err != nil {
 		return Record{}, 0, err
 	}
-	length := binary.LittleEndian.Uint32(r.page[at%pageSize:])
+	length := binary.LittleEndian.Uint32(r.page[at%PageSize:])
 	if length < recordHeader || length > largest {
 		return Record{}, 0, r.ends(at, "no record has a length of %d", length)
 	}
@@ -167,7 +165,7 @@ func (r *Reader) next() (rec Record, overwritten LSN, err error) {
 	if err != nil {
 		return Record{}, 0, err
 	}
-	r.prev, r.at = at, align(end)
+	r.prev, r.at = at, end.Aligned()
 	if rec.isSwitch() { // the rest of the segment is empty
 		r.at = (r.at + SegmentSize - 1) / SegmentSize * SegmentSize
 	}
@@ -178,8 +176,8 @@ func (r *Reader) next() (rec Record, overwritten LSN, err error) {
 func (r *Reader) assemble(at LSN, length int) (end, overwritten LSN, err error) {
 	r.body = r.body[:0]
 	for pos := at; ; {
-		within := int(pos % pageSize)
-		n := min(length-len(r.body), pageSize-within)
+		within := int(pos % PageSize)
+		n := min(length-len(r.body), PageSize-within)
 		r.body = append(r.body, r.page[within:within+n]...)
 		pos += LSN(n)
 		if len(r.body) == length {
@@ -206,13 +204,11 @@ func (r *Reader) check(at, end LSN) (Record, error) {
 	if r.prev != 0 && prev != r.prev || prev >= at {
 		return Record{}, r.ends(at, "the record says that it follows %s", prev)
 	}
-	castagnoli := crc32.MakeTable(crc32.Castagnoli) // made once, by the library
-	sum := crc32.Update(crc32.Checksum(b[recordHeader:], castagnoli), castagnoli, b[:recordCRC])
-	if sum != binary.LittleEndian.Uint32(b[recordCRC:]) {
+	if checksum(b) != binary.LittleEndian.Uint32(b[recordCRC:]) {
 		return Record{}, r.ends(at, "the record has another checksum")
 	}
 	return Record{
-		Start: at, End: end, XID: binary.LittleEndian.Uint32(b[4:]), Info: b[16], Manager: b[17], Data: b[recordHeader:],
+		Start: at, End: end, Previous: prev, XID: binary.LittleEndian.Uint32(b[4:]), Info: b[16], Manager: b[17], Data: b[recordHeader:],
 	}, nil
 }
 
@@ -265,7 +261,7 @@ func (r *Reader) load(at LSN) error {
 		r.file, r.segment = f, s
 	}
 	n, err := r.file.ReadAt(r.page[:], int64(at%SegmentSize))
-	if n < pageSize {
+	if n < PageSize {
 		if errors.Is(err, io.EOF) {
 			return r.ends(at, "segment %s is cut off", s.Name())
 		}
@@ -277,4 +273,20 @@ func (r *Reader) load(at LSN) error {
 
 func (r *Reader) ends(at LSN, format string, args ...any) error {
 	return &EndError{At: at, Reason: fmt.Sprintf(format, args...)}
+}
+
+// checksum is that of a whole record; it is in its header.
+func checksum(record []byte) uint32 {
+	castagnoli := crc32.MakeTable(crc32.Castagnoli) // made once, by the library
+	return crc32.Update(crc32.Checksum(record[recordHeader:], castagnoli), castagnoli, record[:recordCRC])
+}
+
+// SwitchRecord is a record that follows the one at previous and says that the rest of its segment is empty.
+func SwitchRecord(previous LSN) []byte {
+	b := make([]byte, recordHeader)
+	binary.LittleEndian.PutUint32(b, recordHeader)
+	binary.LittleEndian.PutUint64(b[8:], uint64(previous))
+	b[16], b[17] = xlogSwitch, managerXLOG
+	binary.LittleEndian.PutUint32(b[recordCRC:], checksum(b))
+	return b
 }

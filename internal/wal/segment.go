@@ -9,11 +9,29 @@ import (
 // SegmentSize is initdb's default, which golden volumes keep.
 const SegmentSize = 16 << 20
 
+// PageSize is that of the log's pages, each of which begins with a header.
+const PageSize = 8 << 10
+
 // LSN is a position in a write-ahead log, in bytes.
 type LSN uint64
 
 // String is PostgreSQL's notation: two hexadecimal halves.
 func (l LSN) String() string { return fmt.Sprintf("%X/%X", uint64(l)>>32, uint32(l)) }
+
+// Aligned is where a record begins at the earliest if the one before it ends at l.
+func (l LSN) Aligned() LSN { return (l + alignment - 1) &^ (alignment - 1) }
+
+// BehindHeader is l, unless a page begins there: then it is where the page's first record can begin.
+func (l LSN) BehindHeader() LSN {
+	switch {
+	case l%SegmentSize == 0:
+		return l + longHeader
+	case l%PageSize == 0:
+		return l + shortHeader
+	default:
+		return l
+	}
+}
 
 // ParseLSN reads PostgreSQL's notation.
 func ParseLSN(text string) (LSN, error) {

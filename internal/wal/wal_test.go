@@ -138,6 +138,84 @@ func TestEveryRecordIsReadAsPostgreSQLDoes(t *testing.T) {
 	}
 }
 
+// PostgreSQL's own reader is the judge here, too: of all managers' records, images of pages in all forms, and each part of a relation.
+func TestPagesOfRecordsAreThoseOfPostgreSQL(t *testing.T) {
+	t.Parallel()
+	l := newLog(t)
+	l.exec("CREATE EXTENSION pg_walinspect")
+	l.exec("CREATE TABLE t (n int PRIMARY KEY, x text, list int[])")
+	l.exec("CREATE INDEX ON t USING gin (list)")
+	from := l.insertEnd()
+	for _, compression := range []string{"off", "pglz", "lz4"} {
+		l.exec("SET wal_compression = " + compression)
+		l.exec("INSERT INTO t SELECT n + coalesce((SELECT max(n) FROM t), 0), repeat('x', n % 2000), ARRAY[n % 10, n % 77] FROM generate_series(1, 3000) n")
+		l.exec("CHECKPOINT")
+		l.exec("UPDATE t SET x = x || 'y' WHERE n % 7 = 0")
+		l.exec("CREATE TABLE copy AS SELECT * FROM t")
+		l.exec("CREATE INDEX ON copy USING hash (n)")
+		l.exec("DELETE FROM t WHERE n % 3 = 0")
+		l.exec("VACUUM (FREEZE) t")
+		l.exec("DROP TABLE copy")
+	}
+	end := l.insertEnd()
+	type page struct {
+		Start                               string
+		Tablespace, Database, Table, Number int64
+	}
+	rows, err := l.conn.Query(t.Context(), `SELECT start_lsn::text, reltablespace::bigint, reldatabase::bigint, relfilenode::bigint, relblocknumber
+		FROM pg_get_wal_block_info($1::pg_lsn, $2::pg_lsn, false) WHERE relforknumber = 0 ORDER BY start_lsn, block_id`, from.String(), end.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := pgx.CollectRows(rows, pgx.RowToStructByPos[page])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []page
+	for r := l.reader(from); r.Position() < end; {
+		rec, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := rec.Blocks(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range blocks {
+			got = append(got, page{rec.Start.String(), int64(b.Relation.Tablespace), int64(b.Relation.Database), int64(b.Relation.Number), int64(b.Number)})
+		}
+	}
+	if len(want) < 10_000 {
+		t.Fatalf("PostgreSQL names only %d pages", len(want))
+	}
+	for i := range min(len(want), len(got)) {
+		if got[i] != want[i] {
+			t.Fatalf("page %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d pages were read, PostgreSQL reads %d", len(got), len(want))
+	}
+}
+
+// What is no record's content must not bring the reader down.
+func TestPagesOfDamagedRecords(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string][]byte{
+		"an unknown part":            {33, 0, 0, 0},
+		"a header that is cut off":   {0, 0x20},
+		"no relation":                {0, 0x80, 0, 0, 1, 0, 0, 0},
+		"an image that is cut off":   {0, 0x10, 0, 0, 1},
+		"a relation that is cut off": {0, 0, 0, 0, 1, 2, 3},
+		"an origin that is cut off":  {253, 1},
+	} {
+		rec := wal.Record{Data: data}
+		if list, err := rec.Blocks(nil); err == nil {
+			t.Errorf("%s: %v, want an error", name, list)
+		}
+	}
+}
+
 // Wherever reading begins, it comes to the same records.
 func TestReadingBeginsAtAnySegment(t *testing.T) {
 	t.Parallel()
