@@ -22,18 +22,19 @@ type Options struct {
 	EngineDir string
 	Dir       string // where the instance and the copies of the peers are; needs several times LargeMB
 
-	Runs      int           // of everything that takes well under a second
-	PeerRuns  int           // of what people do today
-	SmallMB   int           // size of the small source, in 10^6 bytes of documents
-	LargeMB   int           // size of the large one
-	History   time.Duration // how long the history of the forks at a moment is written
-	Rounds    int           // of everything that the gateway is measured with
-	Round     time.Duration // how long a contender has its turn in each
-	ReplayMiB int           // replay budget of the instance; 0 means Tine's default
-	Points    int           // restore points of the source that has many
-	Density   int           // forks that are made and mostly suspended
-	DensityMB int           // size of their source
-	Only      []string      // names of sections; empty means all
+	Runs       int           // of everything that takes well under a second
+	PeerRuns   int           // of what people do today
+	SmallMB    int           // size of the small source, in 10^6 bytes of documents
+	LargeMB    int           // size of the large one
+	History    time.Duration // how long the history of the forks at a moment is written
+	Rounds     int           // of everything that the gateway is measured with
+	Round      time.Duration // how long a contender has its turn in each
+	ReplayMiB  int           // replay budget of the instance; 0 means Tine's default
+	Points     int           // restore points of the source that has many
+	Density    int           // forks that are made and mostly suspended
+	DensityMB  int           // size of their source
+	TransferMB int           // size of the source that is sent into another region
+	Only       []string      // names of sections; empty means all
 
 	Progress io.Writer // what is being done, for people who wait
 }
@@ -42,7 +43,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute,
-		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, Progress: io.Discard,
+		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, TransferMB: 1000, Progress: io.Discard,
 	}
 }
 
@@ -60,6 +61,7 @@ func sections() []section {
 		{"at", (*bench).at},
 		{"load", (*bench).load},
 		{"clients", (*bench).forksAndClients},
+		{"transfer", (*bench).transfers},
 		{"points", (*bench).points},
 		{"peers", (*bench).peers},
 		{"size", (*bench).size},
@@ -89,7 +91,7 @@ func (o Options) validate() error {
 			return fmt.Errorf("there is no section %q; there are %s", name, strings.Join(SectionNames(), ", "))
 		}
 	}
-	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Points < 1 || o.DensityMB < 1 || o.Round < time.Millisecond {
+	if o.Runs < 1 || o.PeerRuns < 1 || o.SmallMB < 1 || o.LargeMB < 1 || o.History < time.Second || o.Rounds < 1 || o.Points < 1 || o.DensityMB < 1 || o.TransferMB < 1 || o.Round < time.Millisecond {
 		return errors.New("runs, rounds, restore points and sizes must be at least 1, the history at least a second and a round at least a millisecond")
 	}
 	if o.ReplayMiB < 0 {

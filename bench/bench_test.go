@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,22 @@ func TestRandomMomentsLieInThePeriods(t *testing.T) {
 		if at.Before(first.from) || at.After(second.to) || at.After(first.to) && at.Before(second.from) {
 			t.Fatalf("%s is in no period", at)
 		}
+	}
+}
+
+func TestOperationsBesideATransferAreThoseUnderWayMeanwhile(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	to := from.Add(10 * time.Second)
+	got := within([]done{
+		{from.Add(-3 * time.Second), time.Second},
+		{from.Add(-1 * time.Second), 2 * time.Second}, // waits when it begins
+		{from.Add(5 * time.Second), 3 * time.Second},
+		{to.Add(-time.Second), 4 * time.Second}, // waits when it ends
+		{to.Add(time.Second), 5 * time.Second},
+	}, from, to)
+	if want := []time.Duration{2 * time.Second, 3 * time.Second, 4 * time.Second}; !slices.Equal(got, want) {
+		t.Errorf("the times are %v, want %v", got, want)
 	}
 }
 

@@ -36,6 +36,9 @@ const (
 	perPoint    = 4 * megabyte // of one that is taken after each megabyte
 )
 
+// What the clients of a source insert that is sent to another pool, WAL included.
+const transferWrites = 6 * gib
+
 const perFork = 16 * megabyte // what a suspended fork takes, and more
 
 const spare = 4 * gib // for everything else
@@ -55,6 +58,9 @@ func needed(o Options) int64 {
 	if o.wants("density") {
 		history += int64(o.DensityMB)*megabyte*bytesPerByte + int64(o.Density)*perFork
 	}
+	if o.wants("transfer") {
+		history += 2 * int64(transferImageGiB(o)) * gib
+	}
 	if o.wants("gateway") {
 		history += gatewayWrites
 	}
@@ -69,6 +75,11 @@ func needed(o Options) int64 {
 
 // imageGiB is the size of the pool's image, of which only what is written is occupied.
 func imageGiB(o Options) int { return int(needed(o)/gib) + 1 }
+
+// transferImageGiB is the size of each of the two pools that a source is sent between. Room for it is counted as if all of both were written.
+func transferImageGiB(o Options) int {
+	return int((int64(o.TransferMB)*megabyte*bytesPerByte+transferWrites+spare)/gib) + 1
+}
 
 func checkSpace(o Options) error {
 	var st unix.Statfs_t

@@ -71,7 +71,6 @@ func (b *bench) forksAndClients(ctx context.Context) error {
 			without = append(without, list...)
 		}
 	}
-	const veryHigh = 0.99
 	row := func(what string, list []time.Duration, aim string) []string {
 		return []string{what, human(quantile(list, median)), human(quantile(list, veryHigh)), fmt.Sprint(len(list)), aim}
 	}
@@ -99,19 +98,35 @@ func (b *bench) clients(ctx context.Context, src *source, forked bool) ([]time.D
 	if forked {
 		running.Go(func() { forking = b.forkNowAndThen(ctx, src) })
 	}
+	all, err := src.work(ctx)
+	running.Wait()
+	times := make([]time.Duration, len(all))
+	for i, o := range all {
+		times[i] = o.took
+	}
+	return times, errors.Join(err, forking)
+}
+
+// done is one operation of a client.
+type done struct {
+	began time.Time
+	took  time.Duration
+}
+
+// work has clients insert a document and read one in turns until ctx ends, which is no error.
+func (s *source) work(ctx context.Context) (all []done, err error) {
 	var mu sync.Mutex
-	var all []time.Duration
-	err := parallel(ctx, func(ctx context.Context, writer int) error {
+	err = parallel(ctx, func(ctx context.Context, writer int) error {
 		random := newRandom(writer)
-		var mine []time.Duration
+		var mine []done
 		defer func() { mu.Lock(); defer mu.Unlock(); all = append(all, mine...) }()
 		for n := 0; ctx.Err() == nil; n++ {
 			begin := time.Now()
 			var err error
 			if n%2 == 0 {
-				err = src.insert(ctx, random, writer, 1)
+				err = s.insert(ctx, random, writer, 1)
 			} else {
-				err = documents(src.client).FindOne(ctx, bson.D{}).Err()
+				err = documents(s.client).FindOne(ctx, bson.D{}).Err()
 			}
 			if ctx.Err() != nil {
 				return nil
@@ -119,15 +134,14 @@ func (b *bench) clients(ctx context.Context, src *source, forked bool) ([]time.D
 			if err != nil {
 				return err
 			}
-			mine = append(mine, time.Since(begin))
+			mine = append(mine, done{begin, time.Since(begin)})
 		}
 		return nil
 	})
-	running.Wait()
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return all, errors.Join(err, forking)
+	return all, err
 }
 
 // forkNowAndThen forks until ctx ends; what is being made then is finished.

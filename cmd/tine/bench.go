@@ -43,6 +43,7 @@ the machine. By default it writes a source of 10 GB, which takes most of its tim
 	f.IntVar(&opts.Points, "points", opts.Points, "how many restore points the source has that has many")
 	f.IntVar(&opts.Density, "density", opts.Density, "how many forks are made and mostly suspended")
 	f.IntVar(&opts.DensityMB, "density-mb", opts.DensityMB, "size of their source, in MB of documents")
+	f.IntVar(&opts.TransferMB, "transfer-mb", opts.TransferMB, "size of the source that is sent into another region, in MB of documents")
 	f.StringSliceVar(&opts.Only, "only", nil, "parts to measure, of "+strings.Join(bench.SectionNames(), ", "))
 	return cmd
 }

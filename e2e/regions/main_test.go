@@ -36,17 +36,11 @@ func TestMain(m *testing.M) {
 
 // configure gives Tine two regions, of which one has a pool of its own, and more settings.
 func configure(more string) error {
-	text, err := os.ReadFile("../../internal/catalog/catalog.yaml")
+	regions, err := tine.WithRegions(map[string]string{far: "{image_gib: 6}"})
 	if err != nil {
 		return err
 	}
-	const known = "regions:\n"
-	catalog := filepath.Join(tine.Dir, "catalog.yaml")
-	both := strings.Replace(string(text), known, known+"  - {slug: fra1, name: Frankfurt 1}\n", 1)
-	if err := os.WriteFile(catalog, []byte(both), 0o600); err != nil {
-		return err
-	}
-	return tine.Configure("suspend:\n  after: 0s\ncatalog: " + catalog + "\npools:\n  fra1: {image_gib: 6}\n" + more)
+	return tine.Configure("suspend:\n  after: 0s\n" + regions + more)
 }
 
 // poolOf is where the pool of a region is.
@@ -54,7 +48,7 @@ func poolOf(region string) string {
 	if region == near {
 		return tine.PoolDir()
 	}
-	return filepath.Join(tine.DataDir(), "pools", region)
+	return tine.PoolOf(region)
 }
 
 // held is what a region's pool has in a directory, but for the control plane's own.
