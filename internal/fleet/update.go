@@ -24,7 +24,7 @@ func (f *Fleet) InstallDueUpdates(ctx context.Context) error {
 		if !inWindow(c.Maintenance, now) {
 			continue
 		}
-		err := f.cfg.Store.QueueMaintenance(ctx, c.ID)
+		err := f.cfg.Store.QueueDueMaintenance(ctx, c.ID)
 		if err != nil && !errors.Is(err, store.ErrNotOnline) && !errors.Is(err, store.ErrNotFound) {
 			failed = errors.Join(failed, err)
 		}

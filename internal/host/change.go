@@ -43,7 +43,7 @@ func (h *Host) reconfigure(ctx context.Context, id string, attempt int) error {
 		return err
 	}
 	defer h.lockCluster(id)()
-	c, err := h.cfg.Store.Cluster(ctx, id)
+	c, err := h.asItRuns(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (h *Host) finishChange(ctx context.Context, c store.Cluster) error {
 // maintain starts a cluster's node again on the engine that is installed now.
 func (h *Host) maintain(ctx context.Context, id string) error {
 	defer h.lockCluster(id)()
-	c, err := h.cfg.Store.Cluster(ctx, id)
+	c, err := h.asItRuns(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -168,16 +168,20 @@ func (h *Host) serve(ctx context.Context, clusters []store.Cluster) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if c.Suspension != nil {
-				suspended, err := h.adoptSuspended(ctx, c)
-				if err != nil {
+			suspended, err := c.Suspension != nil, error(nil)
+			if suspended {
+				if suspended, err = h.adoptSuspended(ctx, c); err != nil {
 					h.log.ErrorContext(ctx, "suspended cluster could not be looked at", "cluster", c.Name, "error", err)
 				}
-				if !suspended {
-					c.Suspension = nil
-				}
 			}
-			if h.adopt(ctx, c) {
+			if !suspended {
+				c.Suspension = nil
+			}
+			opens := h.adopt(ctx, c)
+			if err != nil && !suspended {
+				h.recordAwakeLater(c.ID, messageAwake)
+			}
+			if opens {
 				if err := h.openGateway(ctx, c); err != nil {
 					h.openLater(c, err)
 				}

@@ -54,6 +54,9 @@ func (h *Host) exchange(ctx context.Context, id string, attempt int) error {
 		if err := h.wakeLocked(ctx, id); err != nil {
 			return err
 		}
+		if _, err := h.asItRuns(ctx, id); err != nil { // the rows say from here on who is watched, and how
+			return err
+		}
 	}
 	e := &exchanging{Host: h, x: x, done: x.ExchangedAt != nil, attempt: attempt, listeners: map[string]net.Listener{}, idle: map[string]bool{}}
 	err = h.runSteps(ctx, "exchange", e.steps())

@@ -352,7 +352,7 @@ func (m *migration) stopHere(ctx context.Context) error {
 	unlockCluster := m.lockCluster(id)
 	unlockUses := m.lockUses([]string{id})
 	m.unlock = func() { unlockUses(); unlockCluster() }
-	c, err := m.cfg.Store.Cluster(ctx, id)
+	c, err := m.asItRuns(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,7 @@ const (
 	// requestPatience is how long a suspension that was asked for waits for what ends by itself, such as a command; requestPause is between two tries.
 	requestPatience = 3 * time.Second
 	requestPause    = 100 * time.Millisecond
-	// recordPatience is how long clients of a node that was started wait for the store; a record that comes later does no harm.
-	recordPatience = time.Second
-	wakePatience   = 5 * time.Minute
+	wakePatience    = 5 * time.Minute
 )
 
 // suspendSteps are the names of the steps of suspending a cluster, in order; wakeSteps those of waking it.
@@ -101,7 +99,7 @@ func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err
 		return false, nil
 	}
 	defer lock.Unlock()
-	c, err := h.cfg.Store.Cluster(ctx, id)
+	c, err := h.asItRuns(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}
@@ -113,10 +111,7 @@ func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err
 		return false, nil
 	}
 	if c.Suspension != nil {
-		if !r.asleep { // it was woken when the store did not answer
-			err = h.cfg.Store.SetAwake(ctx, id, "The cluster is awake.")
-		}
-		return r.asleep, err
+		return true, nil
 	}
 	s := &suspending{Host: h, cluster: c, node: h.node(c), idle: c.SuspendAfter}
 	if now {
@@ -139,6 +134,9 @@ func (h *Host) suspend(ctx context.Context, id string, now bool) (done bool, err
 	if waiting != nil {
 		h.openLater(c, waiting)
 	}
+	if s.unrecorded {
+		h.recordAwakeLater(id, messageAwake)
+	}
 	return s.asleep, err
 }
 
@@ -153,6 +151,8 @@ type suspending struct {
 	idle     time.Duration
 	contents json.RawMessage
 	asleep   bool // no command comes to the node, and the row says so
+	// unrecorded says that the row says so although it is not.
+	unrecorded bool
 }
 
 func (s *suspending) steps() []step {
@@ -227,130 +227,9 @@ func (s *suspending) stopNode(ctx context.Context) error {
 	}
 	s.asleep = false
 	s.cfg.Gateway.Woken(s.cluster.ID)
-	return errors.Join(err, s.cfg.Store.SetAwake(context.WithoutCancel(ctx), s.cluster.ID, "The node could not be stopped, and is in use again."))
-}
-
-// Wake starts the node of a cluster that was suspended. If it runs, or cannot be started, that is dealt with as with every other node: its gateway
-// lets clients through, and whoever watches it goes on trying.
-func (h *Host) Wake(clusterID string) error {
-	ctx, cancel := context.WithTimeout(h.ctx, wakePatience)
-	defer cancel()
-	defer h.lockCluster(clusterID)()
-	return h.wakeLocked(ctx, clusterID)
-}
-
-// wakeLocked is Wake for who has the cluster's lock. It waits for forks that read the cluster's files: what is written meanwhile is not theirs.
-func (h *Host) wakeLocked(ctx context.Context, id string) error {
-	select {
-	case h.wakes <- struct{}{}:
-		defer func() { <-h.wakes }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	lock := h.usesOf(id)
-	lock.Lock()
-	defer lock.Unlock()
-	if ctx.Err() != nil { // the host is stopped
-		return context.Cause(ctx)
-	}
-	r := h.runningOf(id)
-	if r == nil || !r.asleep {
-		h.cfg.Gateway.Woken(id)
-		return nil
-	}
-	c, err := h.cfg.Store.Cluster(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return err
-	case err != nil:
-		c = r.cluster // it must not need the store to serve its clients
-		h.log.WarnContext(ctx, "cluster is woken as it was suspended", "cluster", c.Name, "error", err)
-	case !c.IsServed():
-		return fmt.Errorf("wake cluster %s: its status is %s", c.Name, c.Status)
-	}
-	c.Suspension = nil
-	w := &wakening{Host: h, cluster: c, node: h.node(c), before: r, began: time.Now()}
-	waiting := h.unwatch(id)
-	if err = h.runSteps(ctx, "wake", w.steps()); h.runningOf(id) == nil {
-		h.watchOn(r.cluster, w.node, r) // it sleeps on
-	}
-	if waiting != nil {
-		h.openLater(c, waiting)
-	}
-	return err
-}
-
-// wakening is one start of a cluster's node that was suspended.
-type wakening struct {
-	*Host
-	cluster store.Cluster
-	node    *engine.Node
-	before  *running
-	began   time.Time
-	ready   time.Duration
-	failed  error
-
-	recorded bool // the row says that it is awake
-}
-
-func (w *wakening) steps() []step {
-	return inOrder(wakeSteps(), map[string]func(context.Context) error{
-		"node": w.startNode,
-		"gateway": func(context.Context) error {
-			w.watchOn(w.cluster, w.node, w.before)
-			w.cfg.Gateway.Woken(w.cluster.ID)
-			w.ready = time.Since(w.began)
-			w.rest.woken(w.ready, w.failed)
-			return nil
-		},
-		"row": w.record,
-	})
-}
-
-// startNode leaves a node that cannot be started to those who watch it. One that this Tine must not serve sleeps on.
-func (w *wakening) startNode(ctx context.Context) error {
-	recorded := make(chan error, 1)
-	go func() { recorded <- w.cfg.Store.SetAwake(ctx, w.cluster.ID, "") }()
-	w.failed = w.node.Wake(ctx)
-	if w.failed == nil && !w.before.migrated {
-		w.failed = w.node.Migrate(ctx) // a later Tine than the one that suspended it
-	}
-	select { // before a client has its answer, so that who asks the API then is not told otherwise
-	case err := <-recorded:
-		w.recorded = err == nil
-	case <-time.After(recordPatience):
-	}
-	if errors.Is(w.failed, engine.ErrNewerSchema) {
-		err := w.node.Stop(ctx, stopPatience)
-		_, failed := w.cfg.Store.SetSuspended(ctx, w.cluster.ID, w.before.cluster.Suspension.Contents)
-		return errors.Join(w.failed, err, failed)
-	}
-	if w.failed != nil {
-		w.log.ErrorContext(ctx, "node could not be woken; trying again", "cluster", w.cluster.Name, "error", w.failed)
-	}
-	return nil
-}
-
-// record tells of the wake. What fails is made good at the next start of the host.
-func (w *wakening) record(ctx context.Context) error {
-	message := fmt.Sprintf("The cluster was woken; its node was ready after %s.", w.ready.Round(time.Millisecond))
-	if w.failed != nil {
-		message = "The cluster was woken, but its node could not be started; the host goes on trying."
-	}
-	var err error
-	if !w.recorded {
-		err = w.cfg.Store.SetAwake(ctx, w.cluster.ID, "")
-	}
-	err = errors.Join(err, w.cfg.Store.AddEvent(ctx, store.Event{
-		ClusterID: w.cluster.ID, ClusterName: w.cluster.Name, Type: store.EventWoken, Message: message,
-	}))
-	if w.failed == nil {
-		err = errors.Join(err, w.node.Limit(ctx), w.noteBuild(ctx, w.cluster, w.node))
-	}
-	if err != nil {
-		w.log.WarnContext(ctx, "a wake is not recorded in full", "cluster", w.cluster.Name, "error", err)
-	}
-	return nil
+	failed := s.cfg.Store.SetAwake(context.WithoutCancel(ctx), s.cluster.ID, "The node could not be stopped, and is in use again.")
+	s.unrecorded = failed != nil
+	return errors.Join(err, failed)
 }
 
 // useNode keeps a cluster's node from being suspended until the returned function is called. If it is suspended it is woken, or that is the error.
@@ -423,7 +302,7 @@ func (h *Host) keepSuspended(ctx context.Context, c store.Cluster, n *engine.Nod
 }
 
 // adoptSuspended takes over a suspended cluster from the process before. One whose node runs was about to be stopped, or had just been
-// started: it is awake. It says whether the cluster is still suspended.
+// started: it is awake. It says whether the cluster is still suspended; if not, and with an error, the row does not say so yet.
 func (h *Host) adoptSuspended(ctx context.Context, c store.Cluster) (bool, error) {
 	up, err := h.node(c).Running(ctx)
 	if err != nil || !up {

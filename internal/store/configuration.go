@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -77,14 +78,32 @@ func (s *Store) FinishReconfiguration(ctx context.Context, id, nodeSize string) 
 	return nil
 }
 
-// QueueMaintenance asks for a restart of an online cluster's node on the engine that is installed now. Errors as with Reconfigure.
+// QueueMaintenance asks for a restart of an online cluster's node on the engine that is installed now. Errors as with Reconfigure. The node is started after the
+// call: a request shares the job of another one only if that has not begun.
 func (s *Store) QueueMaintenance(ctx context.Context, id string) error {
+	return s.queueMaintenance(ctx, id, "available", "pending", "scheduled", "retryable")
+}
+
+// QueueDueMaintenance is QueueMaintenance for who comes again as long as an update is pending: it does nothing while a restart is under way.
+func (s *Store) QueueDueMaintenance(ctx context.Context, id string) error {
+	return s.queueMaintenance(ctx, id, "available", "pending", "scheduled", "retryable", "running")
+}
+
+// queueMaintenance queues a job unless one is in any of those states.
+func (s *Store) queueMaintenance(ctx context.Context, id string, unless ...string) error {
 	return s.changeOnline(ctx, id, func(tx pgx.Tx, c Cluster) error {
+		job := MaintenanceJob{ClusterID: id, Requested: time.Now().UnixMicro()}
+		var shared bool
+		row := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM tine.river_job
+			WHERE kind = $1 AND args ->> 'cluster_id' = $2 AND state::text = ANY($3))`, job.Kind(), id, unless)
+		if err := row.Scan(&shared); err != nil || shared {
+			return err
+		}
 		event := Event{ClusterID: id, ClusterName: c.Name, Type: EventMaintenance, Message: "The updates are being installed: the node is started again."}
 		if err := insertEvent(ctx, tx, event); err != nil {
 			return err
 		}
-		return s.queue(ctx, tx, c.Host, MaintenanceJob{ClusterID: id})
+		return s.queue(ctx, tx, c.Host, job)
 	})
 }
 

@@ -57,6 +57,8 @@ type ReconfigureJob struct {
 // MaintenanceJob asks a host to start a cluster's node again.
 type MaintenanceJob struct {
 	ClusterID string `json:"cluster_id"`
+	// Requested tells requests apart, in microseconds: one that comes while the job of another works, which may have started the node already, needs a job of its own.
+	Requested int64 `json:"requested"`
 }
 
 // SwapJob asks a host to exchange a cluster's node with that of the other one of its exchange.
