@@ -230,6 +230,8 @@ var mapped = regexp.MustCompile(`mirror 1 logical (\d+) physical (\d+)`)
 func (d *disk) flip(address int64, content []byte) {
 	d.t.Helper()
 	image := filepath.Join(d.tine.DataDir(), "pool.img")
+	// While a process that another test was just starting still has the mount, the file system lives on with all it has read.
+	d.await("nobody has the pool", func() bool { return !attached(d.t, image) })
 	const sector = 4096
 	within := address % sector
 	out, err := exec.CommandContext(d.t.Context(), "btrfs-map-logical", "-l", strconv.FormatInt(address-within, 10), image).CombinedOutput()

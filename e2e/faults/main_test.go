@@ -22,23 +22,23 @@ import (
 
 // disk is a file system of the test's own, in a file, with the pool of a Tine on it.
 type disk struct {
-	t    *testing.T
-	dir  string // where it is mounted
-	tine *harness.Tine
+	t     *testing.T
+	image string // of the file system
+	dir   string // where it is mounted
+	tine  *harness.Tine
 }
 
 // newDisk makes a file system of that type and size, and a Tine on it that is not started.
 func newDisk(t *testing.T, fsType string, megabytes, poolGiB int) *disk {
 	t.Helper()
 	top := t.TempDir()
-	d := &disk{t: t, dir: filepath.Join(top, "d")}
-	image := filepath.Join(top, "image")
+	d := &disk{t: t, image: filepath.Join(top, "image"), dir: filepath.Join(top, "d")}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "truncate", "-s", fmt.Sprintf("%dM", megabytes), image)
-	run(t, "mkfs."+fsType, append(mkfsOptions(fsType), "-q", image)...)
-	run(t, "mount", "-o", "loop", image, d.dir)
+	run(t, "truncate", "-s", fmt.Sprintf("%dM", megabytes), d.image)
+	run(t, "mkfs."+fsType, append(mkfsOptions(fsType), "-q", d.image)...)
+	run(t, "mount", "-o", "loop", d.image, d.dir)
 	t.Cleanup(func() { unmount(t, d.dir) })
 	var err error
 	d.tine, err = harness.New(harness.Options{ImageGiB: poolGiB, ReplayMiB: 16, Parent: d.dir})
@@ -107,6 +107,18 @@ func lastLines(log string) string {
 	const count = 40
 	lines := strings.Split(log, "\n")
 	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}
+
+// await waits until something has come.
+func (d *disk) await(what string, come func() bool) {
+	d.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(2 * time.Minute); !come(); <-tick.C {
+		if time.Now().After(deadline) {
+			d.t.Fatal("waited in vain until ", what, lastLines(d.tine.LogText()))
+		}
+	}
 }
 
 func collection(t *testing.T, c *godo.Database) *mongo.Collection {
