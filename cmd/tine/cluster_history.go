@@ -28,21 +28,48 @@ type forkEstimate struct {
 	At          time.Time `json:"at"`
 	ReplayBytes int64     `json:"replay_bytes"`
 	Seconds     float64   `json:"seconds"`
+	Send        *struct {
+		Region         string `json:"region"`
+		Bytes          *int64 `json:"bytes"`
+		BytesPerSecond *int64 `json:"bytes_per_second"`
+	} `json:"send"`
+}
+
+// fields are what is shown of it.
+func (e *forkEstimate) fields() []field {
+	const mib = 1 << 20
+	list := []field{{"at", moment(e.At)}, {"replay", fmt.Sprintf("%.1f MiB", float64(e.ReplayBytes)/mib)}}
+	duration := "about"
+	if s := e.Send; s != nil {
+		text := "all data, to " + s.Region
+		if s.Bytes != nil {
+			text = "about " + megabytes(*s.Bytes) + ", to " + s.Region
+		}
+		if s.BytesPerSecond != nil {
+			text += ", at most " + megabytes(*s.BytesPerSecond) + " a second"
+		}
+		list, duration = append(list, field{"send", text}), "at least"
+		if s.Bytes == nil || s.BytesPerSecond == nil {
+			duration = "what the sending takes, and about"
+		}
+	}
+	return append(list, field{"duration", fmt.Sprintf("%s %.1f s", duration, e.Seconds)})
 }
 
 func newClusterHistoryCommand(o *clientOptions) *cobra.Command {
-	var at string
+	var at, region string
 	var t transactionsFlags
 	cmd := &cobra.Command{
 		Use:   "history CLUSTER",
 		Short: "Show the moments that a cluster can be forked at, and its restore points",
-		Long: `Show the moments that a cluster can be forked at, and its restore points. With --at, show what a fork at that moment would take instead.
+		Long: `Show the moments that a cluster can be forked at, and its restore points. With --at, show what a fork at that moment would take instead, with
+--region in that region: where that has a disk of its own, the data are sent.
 
 With --transactions, list the transactions around a moment instead, oldest first, with what they did to the schema: ` + "`tine cluster fork`" + ` can make
 a fork right before or right after each of them.`,
 		Example: `  tine cluster history shop
   tine cluster history shop --at 2h
-  tine cluster history shop --at latest
+  tine cluster history shop --at latest --region fra1
   tine cluster history shop --transactions --around 14:03:07 --schema`,
 		Args:              takes("CLUSTER"),
 		ValidArgsFunction: completeCluster(o),
@@ -58,7 +85,7 @@ a fork right before or right after each of them.`,
 			if t.wanted {
 				return o.listTransactions(cmd, api, c, t)
 			}
-			query, err := estimateQuery(at)
+			query, err := estimateQuery(at, region)
 			if err != nil {
 				return err
 			}
@@ -73,13 +100,18 @@ a fork right before or right after each of them.`,
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", "`moment` of a fork to estimate: RFC 3339 with any fraction, how long ago, like 90s or 2h, or latest")
+	cmd.Flags().StringVar(&region, "region", "", "with --at: `region` of that fork (default: the cluster's)")
+	_ = cmd.RegisterFlagCompletionFunc("region", completeOption(o, func(e engineOptions) []string { return e.Regions }))
 	t.add(cmd)
 	return cmd
 }
 
 // estimateQuery asks for an estimate at the moment that --at names, if it does.
-func estimateQuery(at string) (string, error) {
+func estimateQuery(at, region string) (string, error) {
 	const latest = "latest"
+	if at == "" && region != "" {
+		return "", &usageError{"--region needs --at, the moment of the fork"}
+	}
 	if at == "" {
 		return "", nil
 	}
@@ -90,7 +122,11 @@ func estimateQuery(at string) (string, error) {
 		}
 		at = formatMoment(moment)
 	}
-	return "?" + url.Values{"at": {at}}.Encode(), nil
+	query := url.Values{"at": {at}}
+	if region != "" {
+		query.Set("region", region)
+	}
+	return "?" + query.Encode(), nil
 }
 
 func printHistory(cmd *cobra.Command, name string, raw json.RawMessage) error {
@@ -103,12 +139,7 @@ func printHistory(cmd *cobra.Command, name string, raw json.RawMessage) error {
 		return nil
 	}
 	if e := h.Estimate; e != nil {
-		const mib = 1 << 20
-		return printFields(cmd.OutOrStdout(), []field{
-			{"at", moment(e.At)},
-			{"replay", fmt.Sprintf("%.1f MiB", float64(e.ReplayBytes)/mib)},
-			{"duration", fmt.Sprintf("about %.1f s", e.Seconds)},
-		})
+		return printFields(cmd.OutOrStdout(), e.fields())
 	}
 	note(cmd.ErrOrStderr(), "%s can be forked at any moment from %s to %s.", name, moment(h.Window.From), moment(h.Window.To))
 	rows := make([][]string, len(h.RestorePoints))

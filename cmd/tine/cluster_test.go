@@ -76,6 +76,15 @@ func TestHistoryShowsTheWindowAndWithAMomentWhatAForkTakes(t *testing.T) {
 	if got.code != exitOK || got.stdout != want {
 		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
 	}
+	for region, want := range map[string]string{
+		"fra1": "send       about 123.5 MB, to fra1, at most 209.7 MB a second\nduration   at least 0.9 s\n",
+		"ams3": "send       all data, to ams3\nduration   what the sending takes, and about 0.9 s\n",
+	} {
+		got = tine(t, a.URL, "cluster", "history", "shop", "--at", "latest", "--region", region)
+		if got.code != exitOK || !strings.HasSuffix(got.stdout, want) {
+			t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+		}
+	}
 	got = tine(t, a.URL, "cluster", "history", "shop", "--at", "2026-08-01T14:00:00.1234567+02:00", "-o", "json")
 	estimate, _ := decode(t, got.stdout)["estimate"].(map[string]any)
 	if estimate["asked"] != "2026-08-01T12:00:00.123456Z" {
@@ -196,6 +205,7 @@ func TestExitCodes(t *testing.T) {
 		"cluster list -o yaml":                   exitUsage,
 		"cluster fork shop copy --at noon":       exitUsage,
 		"cluster history shop --at noon":         exitUsage,
+		"cluster history shop --region fra1":     exitUsage,
 		"cluster create copy --storage big":      exitUsage,
 		"cluster get nothing":                    exitNotFound,
 		"cluster fork nothing copy":              exitNotFound,

@@ -77,7 +77,11 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("GET /v2/databases/"+shopID+"/history", func(w http.ResponseWriter, r *http.Request) {
 		estimate := ""
 		if at := r.URL.Query().Get("at"); at != "" {
-			estimate = `,"estimate":{"at":"2026-08-01T12:00:00.123456Z","replay_bytes":33554432,"seconds":0.94,"asked":"` + at + `"}`
+			estimate = `,"estimate":{"at":"2026-08-01T12:00:00.123456Z","replay_bytes":33554432,"seconds":0.94,"asked":"` + at + `"` +
+				map[string]string{
+					"fra1": `,"send":{"region":"fra1","bytes":123456789,"bytes_per_second":209715200}`,
+					"ams3": `,"send":{"region":"ams3","bytes":null,"bytes_per_second":null}`,
+				}[r.URL.Query().Get("region")] + "}"
 		}
 		answer(w, http.StatusOK, `{"window":{"from":"2026-08-01T11:00:00.5Z","to":"2026-08-01T12:30:00Z"},`+
 			`"restore_points":[{"created_at":"2026-08-01T11:00:00.5Z","size_gigabytes":0.1}]`+estimate+`}`)

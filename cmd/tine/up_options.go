@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -70,6 +71,9 @@ type poolOptions struct {
 type transferOptions struct {
 	MiBPerSecond int64 `yaml:"mib_per_second"` // at most, from one pool to another; 0 chooses
 }
+
+// rate is how fast clusters are sent at most, in bytes a second.
+func (o transferOptions) rate() int64 { return cmp.Or(o.MiBPerSecond<<20, host.DefaultTransferRate) }
 
 type logSinkOptions struct {
 	DatadogURL string `yaml:"datadog_url"` // of the intake for logs, with {site} for Datadog's site; empty means Datadog's own

@@ -349,7 +349,7 @@ func (u *up) startHost(ctx context.Context) (err error) {
 		Gateway: u.gateway, GatewayAddress: u.opts.GatewayListen,
 		Log:       u.log,
 		Space:     u.opts.Pool.space(),
-		Transfer:  host.TransferConfig{BytesPerSecond: u.opts.Transfer.MiBPerSecond << 20},
+		Transfer:  host.TransferConfig{BytesPerSecond: u.opts.Transfer.rate()},
 		AfterStep: killAt(os.Getenv("TINE_FAILPOINT")),
 	})
 	if err != nil {
@@ -377,8 +377,8 @@ func (u *up) startAPI(ctx context.Context) error {
 	f := fleet.New(fleet.Config{
 		Store: u.store, Data: u.host, Log: u.host, Catalog: u.catalog, Host: u.opts.Host, GatewayHost: u.opts.GatewayHost,
 		Ports: ports, Pools: u.regionsWithPools(), HistoryWindow: u.opts.History.Window, ReplayBudget: u.opts.History.ReplayBudget << 20,
-		SuspendAfter: u.opts.Suspend.After,
-		TLS:          u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
+		SuspendAfter: u.opts.Suspend.After, TransferRate: u.opts.Transfer.rate(),
+		TLS: u.opts.clustersNeedTLS(), CA: u.certs.CA, Secrets: u.secrets, Logs: u.recentLogs,
 	})
 	u.fleet = f
 	if err := f.StartMeters(ctx); err != nil {

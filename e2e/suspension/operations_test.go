@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,8 +152,25 @@ func upgrade(t *testing.T, c sleeper) {
 	if !isSuspended(t, old) {
 		t.Error("the cluster was woken for its version")
 	}
+	// The gateway is opened again for it, some time after the row says so: connections of before are closed.
+	waitFor(t, "the gateway to present the version", func() bool { return strings.HasPrefix(presented(t, old), "8.") })
 	wantIDs(t, old, 1)
 	_ = c
+}
+
+// presented is the version that a client is told now; "" if its connection is closed.
+func presented(t *testing.T, c *godo.Database) string {
+	t.Helper()
+	client, err := harness.Connect(t.Context(), c.Connection.URI)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = client.Disconnect(t.Context()) }()
+	var info struct{ Version string }
+	if err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
+		return ""
+	}
+	return info.Version
 }
 
 func installUpdate(t *testing.T, c sleeper) {

@@ -123,7 +123,7 @@ func setup(t testing.TB, change ...func(*api.Config)) *bundle {
 	cfg := api.Config{
 		Fleet: fleet.New(fleet.Config{
 			Store: b.store, Data: b.data, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
-			Ports: store.PortRange{First: 28000, Last: 29999}, Secrets: box,
+			Ports: store.PortRange{First: 28000, Last: 29999}, Pools: []string{"fra1"}, TransferRate: 200 << 20, Secrets: box,
 		}),
 		Auth: b.store, Clock: b.clock.Now, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 		HourlyLimit: 100_000, MinuteLimit: 100_000,

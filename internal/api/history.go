@@ -89,9 +89,17 @@ type restorePoint struct {
 
 // forkEstimate is what a fork would cost.
 type forkEstimate struct {
-	At          string  `json:"at"`
-	ReplayBytes int64   `json:"replay_bytes"`
-	Seconds     float64 `json:"seconds"`
+	At          string   `json:"at"`
+	ReplayBytes int64    `json:"replay_bytes"`
+	Seconds     float64  `json:"seconds"`
+	Send        *sending `json:"send,omitempty"` // if its data have to be sent
+}
+
+// sending is what is sent of a fork in another region.
+type sending struct {
+	Region         string `json:"region"`
+	Bytes          *int64 `json:"bytes"`            // null: it is not known
+	BytesPerSecond *int64 `json:"bytes_per_second"` // at most; null: it is not known
 }
 
 type history struct {
@@ -123,8 +131,11 @@ func (s *server) getHistory(r *http.Request) (response, error) {
 
 // estimate is for the moment that the request asks about, if it does.
 func (s *server) estimate(r *http.Request) (*forkEstimate, error) {
-	text := r.URL.Query().Get("at")
-	if text == "" {
+	text, region := r.URL.Query().Get("at"), r.URL.Query().Get("region")
+	switch {
+	case text == "" && region != "":
+		return nil, &statusError{http.StatusUnprocessableEntity, "region must come with at, the moment of the fork that is estimated"}
+	case text == "":
 		return nil, nil //nolint:nilnil // none was asked for
 	}
 	var at time.Time // the zero one means the latest
@@ -134,9 +145,21 @@ func (s *server) estimate(r *http.Request) (*forkEstimate, error) {
 			return nil, err
 		}
 	}
-	e, err := s.fleet.ForkEstimate(r.Context(), r.PathValue("id"), at)
+	e, err := s.fleet.ForkEstimate(r.Context(), r.PathValue("id"), at, region)
 	if err != nil {
 		return nil, err
 	}
-	return &forkEstimate{At: exact(e.At), ReplayBytes: e.ReplayBytes, Seconds: e.Duration.Seconds()}, nil
+	answer := &forkEstimate{At: exact(e.At), ReplayBytes: e.ReplayBytes, Seconds: e.Duration.Seconds()}
+	if e.Send != nil {
+		answer.Send = &sending{Region: e.Send.Region, Bytes: known(e.Send.Bytes), BytesPerSecond: known(e.Send.BytesPerSecond)}
+	}
+	return answer, nil
+}
+
+// known is a number of which 0 says that nobody knows it.
+func known(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }

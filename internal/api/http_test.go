@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tine/internal/api"
+	"tine/internal/catalog"
 	"tine/internal/store"
 )
 
@@ -191,6 +192,10 @@ func TestHistoryEstimatesAForkAtAMoment(t *testing.T) {
 	}
 	b.do(t, http.MethodGet, path+"?at=2026-08-10T10:00:00Z", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
 		`at must be between 2026-08-10T11:00:00.25Z and 2026-08-10T12:00:00.25Z, the history of "prod"; got 2026-08-10T10:00:00Z`)
+	b.do(t, http.MethodGet, path+"?at=latest&region=moon1", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
+		`region must be one of nyc1; got "moon1"`)
+	b.do(t, http.MethodGet, path+"?region=nyc1", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
+		"region must come with at, the moment of the fork that is estimated")
 	b.do(t, http.MethodGet, path+"?at=noon", "").wantError(t, http.StatusUnprocessableEntity, "unprocessable_entity",
 		`at must be a time like 2026-08-01T18:42:27.123456Z; got "noon"`)
 	b.do(t, http.MethodGet, "/v2/databases/nope/history?at=latest", "").wantError(t, http.StatusNotFound, "not_found",
@@ -199,6 +204,33 @@ func TestHistoryEstimatesAForkAtAMoment(t *testing.T) {
 	id, _ := created["database"].(map[string]any)["id"].(string)
 	b.do(t, http.MethodGet, "/v2/databases/"+id+"/history?at=latest", "").wantError(t, http.StatusPreconditionFailed, "precondition_failed",
 		`the cluster "young" must be online; it is still being created`)
+}
+
+// A fork in a region whose data are on another disk is estimated with what is sent there; one in the region of its source, or where the data are on the same disk, is not.
+func TestHistoryEstimatesWhatIsSentToAnotherRegion(t *testing.T) {
+	t.Parallel()
+	var offered *catalog.Catalog
+	b := setup(t, func(cfg *api.Config) { offered = cfg.Fleet.Catalog() })
+	offered.Regions = append(offered.Regions, catalog.Region{Slug: "fra1"}, catalog.Region{Slug: "ams3"})
+	db := b.online(t, "prod")
+	for region, sent := range map[string]bool{"fra1": true, "ams3": false, "nyc1": false} {
+		body := b.do(t, http.MethodGet, "/v2/databases/"+db.ID+"/history?at=latest&region="+region, "").json(t)
+		estimate, _ := body["estimate"].(map[string]any)
+		send, _ := estimate["send"].(map[string]any)
+		if !sent {
+			if estimate == nil || send != nil {
+				t.Errorf("%s: the estimate is %v, want nothing to be sent", region, estimate)
+			}
+			continue
+		}
+		replay, _ := estimate["replay_bytes"].(float64)
+		bytes, _ := send["bytes"].(float64)
+		seconds, _ := estimate["seconds"].(float64)
+		const pace = 200 << 20
+		if send["region"] != region || bytes <= replay || send["bytes_per_second"] != float64(pace) || seconds < bytes/pace {
+			t.Errorf("%s: the estimate is %v", region, estimate)
+		}
+	}
 }
 
 func TestTokensAreMadeListedAndRevoked(t *testing.T) {

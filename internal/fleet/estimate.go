@@ -17,8 +17,24 @@ type Estimate struct {
 	At time.Time // the moment that the fork would show
 	// ReplayBytes is how much write-ahead log the fork has to replay. What is not known exactly is taken as if it had been written evenly.
 	ReplayBytes int64
-	// Duration is from the request until the fork is online.
+	// Duration is from the request until the fork is online. If something is sent it is at least that, and without the sending if nobody knows how long that takes.
 	Duration time.Duration
+	Send     *Sending // nil: no data is copied
+}
+
+// Sending is what is sent of a fork whose region keeps its clusters in another pool than its source.
+type Sending struct {
+	Region         string
+	Bytes          int64 // about; 0: it is not known
+	BytesPerSecond int64 // at most: the source's clients come first; 0: it is not known
+}
+
+// Duration is how long it takes at least.
+func (s *Sending) Duration() time.Duration {
+	if s.BytesPerSecond == 0 {
+		return 0
+	}
+	return time.Duration(float64(s.Bytes) / float64(s.BytesPerSecond) * float64(time.Second))
 }
 
 // What forks took on the machine of docs/performance.md: all but the replay, and the replay.
@@ -30,13 +46,15 @@ const (
 // headPatience is how long an estimate waits for the cluster's node, which it can do without.
 const headPatience = 2 * time.Second
 
-// ForkEstimate says what a fork of a cluster at a moment would cost, the zero time meaning the latest. It refuses what a fork at that moment would be refused for: a
-// cluster that is not online, a moment outside of the window.
+// ForkEstimate says what a fork of a cluster at a moment would cost, the zero time meaning the latest, in a region, "" meaning the cluster's. It refuses what such a fork
+// would be refused for: a cluster that is not online, a moment outside of the window, a region that there is not.
 //
 // The bytes are those between where the fork's recovery begins, the newest restore point that is complete at the moment, and the moment. The log's position is known at each restore
 // point, and now from the node; in between it is taken as if it had grown evenly. If the node does not answer, as much as may lie between two restore points is assumed for
 // moments after the newest. For the latest it is exact: what the node has written since its last checkpoint.
-func (f *Fleet) ForkEstimate(ctx context.Context, id string, at time.Time) (Estimate, error) {
+//
+// What is sent to another pool is the data, as they were measured last, and the log to be replayed.
+func (f *Fleet) ForkEstimate(ctx context.Context, id string, at time.Time, region string) (Estimate, error) {
 	c, err := f.Get(ctx, id)
 	if err != nil {
 		return Estimate{}, err
@@ -44,26 +62,52 @@ func (f *Fleet) ForkEstimate(ctx context.Context, id string, at time.Time) (Esti
 	if !c.IsForkable() {
 		return Estimate{}, notServed(c)
 	}
+	if region != "" {
+		if err := f.checkRegion(region); err != nil {
+			return Estimate{}, err
+		}
+	}
 	points, err := f.cfg.Store.RestorePoints(ctx, c.ID)
 	if err != nil {
 		return Estimate{}, err
 	}
-	now := f.cfg.Clock()
-	if at.IsZero() {
-		return estimate(now, f.latestReplay(f.head(ctx, c, now))), nil
+	e := Estimate{At: f.cfg.Clock()}
+	now, latest := e.At, at.IsZero()
+	if latest {
+		e.ReplayBytes = f.latestReplay(f.head(ctx, c, now))
+	} else {
+		if e.At, err = f.checkTime(fieldEstimateAt, c, points, at, now); err != nil {
+			return Estimate{}, err
+		}
+		e.ReplayBytes = f.replay(points, e.At, f.head(ctx, c, now))
 	}
-	if at, err = f.checkTime(fieldEstimateAt, c, points, at, now); err != nil {
-		return Estimate{}, err
+	e.At, e.Duration = e.At.UTC(), untilOnline(e.ReplayBytes)
+	if !f.MustSend(c, region) {
+		return e, nil
 	}
-	return estimate(at, f.replay(points, at, f.head(ctx, c, now))), nil
+	bytes := sharedBytes(points, &e.At)
+	if latest {
+		used, err := f.StorageInUse(ctx, []string{c.ID})
+		if err != nil {
+			return Estimate{}, err
+		}
+		bytes = used[c.ID]
+	}
+	if bytes > 0 {
+		bytes += e.ReplayBytes
+	}
+	e.Send = &Sending{Region: region, Bytes: bytes, BytesPerSecond: f.cfg.TransferRate}
+	e.Duration += e.Send.Duration().Round(time.Millisecond)
+	return e, nil
 }
 
 // fieldEstimateAt is the moment of an estimate, in the API's words.
 const fieldEstimateAt = "at"
 
-func estimate(at time.Time, bytes int64) Estimate {
+// untilOnline is how long a fork takes that has that much to replay.
+func untilOnline(bytes int64) time.Duration {
 	replay := time.Duration(float64(bytes) / replayBytesPerSec * float64(time.Second))
-	return Estimate{At: at.UTC(), ReplayBytes: bytes, Duration: (forkDuration + replay).Round(time.Millisecond)}
+	return (forkDuration + replay).Round(time.Millisecond)
 }
 
 // head is what a node says of its write-ahead log; nothing if it does not answer.

@@ -108,7 +108,7 @@ func TestForkEstimateKnowsHowMuchIsToBeReplayed(t *testing.T) {
 		"between two, down":              {at: now.Add(-90*time.Minute + 30*time.Second), want: 5 * mib, down: true},
 	} {
 		n.down = tt.down
-		got, err := b.fleet.ForkEstimate(t.Context(), c.ID, tt.at)
+		got, err := b.fleet.ForkEstimate(t.Context(), c.ID, tt.at, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -124,11 +124,11 @@ func TestForkEstimateKnowsHowMuchIsToBeReplayed(t *testing.T) {
 			t.Errorf("%s: estimate is %+v", name, got)
 		}
 	}
-	small, err := b.fleet.ForkEstimate(t.Context(), c.ID, now.Add(-2*time.Hour+time.Minute))
+	small, err := b.fleet.ForkEstimate(t.Context(), c.ID, now.Add(-2*time.Hour+time.Minute), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	large, err := b.fleet.ForkEstimate(t.Context(), c.ID, now.Add(-time.Minute)) // the node is down or up: either way it is more
+	large, err := b.fleet.ForkEstimate(t.Context(), c.ID, now.Add(-time.Minute), "") // the node is down or up: either way it is more
 	if err != nil || large.Duration <= small.Duration {
 		t.Errorf("%d bytes take %s and %d take %s, %v", small.ReplayBytes, small.Duration, large.ReplayBytes, large.Duration, err)
 	}
@@ -141,13 +141,13 @@ func TestForkEstimateRefusesWhatAForkWouldBeRefusedFor(t *testing.T) {
 	bare := b.online(t, request("bare"))
 	young := b.create(t, request("young"))
 	at := now.Add(-2 * time.Hour)
-	_, err := b.fleet.ForkEstimate(t.Context(), c.ID, at)
+	_, err := b.fleet.ForkEstimate(t.Context(), c.ID, at, "")
 	wantError(t, err, fleet.Invalid, "at",
 		`at must be between 2026-08-10T11:00:00.25Z and 2026-08-10T12:00:00.25Z, the history of "prod"; got 2026-08-10T10:00:00.25Z`)
-	_, err = b.fleet.ForkEstimate(t.Context(), bare.ID, at)
+	_, err = b.fleet.ForkEstimate(t.Context(), bare.ID, at, "")
 	wantError(t, err, fleet.NotReady, "at", `at cannot be chosen yet: the cluster "bare" has no restore point so far`)
-	_, err = b.fleet.ForkEstimate(t.Context(), young.ID, at)
+	_, err = b.fleet.ForkEstimate(t.Context(), young.ID, at, "")
 	wantError(t, err, fleet.NotReady, "", `the cluster "young" must be online; it is still being created`)
-	_, err = b.fleet.ForkEstimate(t.Context(), "nope", at)
+	_, err = b.fleet.ForkEstimate(t.Context(), "nope", at, "")
 	wantError(t, err, fleet.NotFound, "", `there is no cluster with the id "nope"`)
 }

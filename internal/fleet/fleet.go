@@ -38,6 +38,8 @@ type Config struct {
 	HistoryWindow time.Duration
 	// ReplayBudget is how much write-ahead log may lie between two restore points, in bytes; default 64 MiB.
 	ReplayBudget int64
+	// TransferRate is how fast the host sends clusters from one pool to another at most, in bytes a second; 0: nobody knows.
+	TransferRate int64
 	// SuspendAfter is after how long without work clusters are suspended that do not say so themselves, 0 for never; nil: what their plans say.
 	SuspendAfter *time.Duration
 	// NamePatience is how long a request for a cluster waits until one of its name is destroyed; default 10 seconds.

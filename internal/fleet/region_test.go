@@ -54,6 +54,8 @@ func TestRegionsWithPoolsOfTheirOwn(t *testing.T) {
 		t.Error("what must be sent is wrong")
 	}
 
+	estimateSendings(t, b, source, config)
+
 	// A full pool takes no migrations, and a region in the same pool needs none of its data moved.
 	full := store.HostSpace{Host: "local", Pool: "fra1", Level: store.SpaceTight, FreeShare: 0.099, RequiredShare: 0.1875}
 	if err := s.SetHostSpace(t.Context(), full); err != nil {
@@ -85,4 +87,45 @@ func TestRegionsWithPoolsOfTheirOwn(t *testing.T) {
 	if x, err := b.fleet.Transfer(t.Context(), staying); err != nil || x != nil {
 		t.Errorf("its transfer is %+v, %v", x, err)
 	}
+}
+
+// estimateSendings fails unless the estimate of a fork in another region says what is sent there, at which pace and how long that takes at least.
+func estimateSendings(t *testing.T, b bundle, source store.Cluster, config fleet.Config) {
+	t.Helper()
+	const pointBytes, mib = 20 << 30, 1 << 20
+	config.TransferRate = 200 * mib
+	paced := bundle{store: b.store, fleet: fleet.New(config)}
+	for name, test := range map[string]struct {
+		of     bundle
+		at     time.Time
+		region string
+		pace   int64 // -1: nothing is sent
+	}{
+		"latest":          {of: paced, region: "fra1", pace: 200 * mib},
+		"a moment":        {of: paced, at: now.Add(-time.Minute), region: "fra1", pace: 200 * mib},
+		"unknown pace":    {of: b, region: "fra1"},
+		"its own region":  {of: paced, region: source.Region, pace: -1},
+		"no region named": {of: paced, pace: -1},
+		"the same pool":   {of: paced, region: "ams3", pace: -1},
+	} {
+		here, err := test.of.fleet.ForkEstimate(t.Context(), source.ID, test.at, "")
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		got, err := test.of.fleet.ForkEstimate(t.Context(), source.ID, test.at, test.region)
+		switch {
+		case err != nil:
+			t.Error(name, err)
+		case test.pace < 0:
+			if got != here {
+				t.Errorf("%s: the estimate is %+v, want %+v: nothing is sent", name, got, here)
+			}
+		case got.Send == nil || *got.Send != (fleet.Sending{Region: test.region, Bytes: pointBytes + got.ReplayBytes, BytesPerSecond: test.pace}):
+			t.Errorf("%s: what is sent is %+v", name, got.Send)
+		case test.pace == 0 && got.Duration != here.Duration, test.pace > 0 && got.Duration < here.Duration+100*time.Second:
+			t.Errorf("%s: it takes %s, without sending %s", name, got.Duration, here.Duration)
+		}
+	}
+	_, err := paced.fleet.ForkEstimate(t.Context(), source.ID, time.Time{}, "moon1")
+	wantError(t, err, fleet.Invalid, "region", `region must be one of nyc1, fra1, ams3; got "moon1"`)
 }

@@ -50,6 +50,13 @@ func nameTaken(name string) *Error {
 	return invalid("name", "must be unique; there is a cluster %s already", quote(name))
 }
 
+func (f *Fleet) checkRegion(region string) error {
+	if _, ok := f.cfg.Catalog.Region(region); !ok {
+		return oneOf("region", region, names(f.cfg.Catalog.Regions, func(r catalog.Region) string { return r.Slug }))
+	}
+	return nil
+}
+
 // checkAttributes refuses what is not in the catalog, and fills in what has a default.
 func (f *Fleet) checkAttributes(c *store.Cluster) error {
 	if c.Engine != engine {
@@ -61,8 +68,8 @@ func (f *Fleet) checkAttributes(c *store.Cluster) error {
 	if _, ok := f.cfg.Catalog.Version(c.Version); !ok {
 		return oneOf("version", c.Version, names(f.cfg.Catalog.Versions, func(v catalog.Version) string { return v.Version }))
 	}
-	if _, ok := f.cfg.Catalog.Region(c.Region); !ok {
-		return oneOf("region", c.Region, names(f.cfg.Catalog.Regions, func(r catalog.Region) string { return r.Slug }))
+	if err := f.checkRegion(c.Region); err != nil {
+		return err
 	}
 	if !slices.Contains(f.cfg.Catalog.NodeCounts, c.NumNodes) {
 		counts := names(f.cfg.Catalog.NodeCounts, func(n int) string { return fmt.Sprint(n) })

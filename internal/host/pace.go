@@ -12,7 +12,9 @@ import (
 // How fast a transfer is, in bytes a second. It begins at firstRate; each second in which the source's operations took clearly longer than without the transfer makes it
 // slower, down to leastRate, and each other one faster, up to what the operator allows.
 const (
-	mostRate  = 200 << 20
+	// DefaultTransferRate is what a transfer does at most, unless the operator says otherwise.
+	DefaultTransferRate = 200 << 20
+
 	firstRate = 16 << 20
 	leastRate = 4 << 20
 
@@ -84,7 +86,7 @@ type pacer struct {
 }
 
 func (h *Host) newPacer(sourceID string) *pacer {
-	most := float64(mostRate)
+	most := float64(DefaultTransferRate)
 	if h.cfg.Transfer.BytesPerSecond > 0 {
 		most = float64(h.cfg.Transfer.BytesPerSecond)
 	}

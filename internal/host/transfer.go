@@ -17,7 +17,7 @@ import (
 
 // TransferConfig says how fast clusters are sent from one pool to another.
 type TransferConfig struct {
-	BytesPerSecond int64 // at most; 0 means the default, 200 MiB
+	BytesPerSecond int64 // at most; 0 means DefaultTransferRate
 }
 
 const (

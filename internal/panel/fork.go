@@ -33,9 +33,6 @@ type forkView struct {
 type summary struct {
 	Price    price
 	Estimate *fleet.Estimate // nil: it is not known
-	// SentTo is the region that the fork's data have to be sent to; empty: they need not be.
-	SentTo    string
-	SentBytes int64 // about; 0: it is not known
 	// Checked says that nothing is wrong with the form as it is.
 	Checked bool
 }
@@ -168,16 +165,11 @@ func (p *panel) estimate(v visit, view *forkView, request fleet.CreateRequest) e
 	if !view.Source.IsServed() || request.Source == nil || view.IsTransaction() {
 		return nil
 	}
-	if p.fleet.MustSend(view.Source, request.Region) {
-		used, err := p.fleet.StorageInUse(v.context(), []string{view.Source.ID})
-		view.Summary.SentTo, view.Summary.SentBytes = request.Region, used[view.Source.ID]
-		return err
-	}
 	var at time.Time
 	if request.Source.At != nil {
 		at = *request.Source.At
 	}
-	e, err := p.fleet.ForkEstimate(v.context(), view.Source.ID, at)
+	e, err := p.fleet.ForkEstimate(v.context(), view.Source.ID, at, request.Region)
 	if isRefusal(err) {
 		return nil
 	}

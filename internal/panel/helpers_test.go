@@ -125,7 +125,7 @@ func setupWith(t testing.TB, serve func(http.Handler) *httptest.Server) *bundle 
 	}
 	b.fleet = fleet.New(fleet.Config{
 		Store: b.store, Data: &nodeData{tb: t}, Log: drops{}, Catalog: c, Clock: b.clock.Now, Host: "local", GatewayHost: "tine.example.com",
-		Ports: store.PortRange{First: 28000, Last: 29999}, Pools: []string{"fra1"}, Secrets: box,
+		Ports: store.PortRange{First: 28000, Last: 29999}, Pools: []string{"fra1"}, TransferRate: 200 << 20, Secrets: box,
 		Logs: func(context.Context, store.Cluster, int) ([]fleet.LogLine, error) {
 			return []fleet.LogLine{{At: now, Status: "info", Message: "database system is ready"}, {Status: "error", Message: "no way"}}, nil
 		},
