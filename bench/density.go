@@ -16,6 +16,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sys/unix"
 
 	"tine/e2e/harness"
 )
@@ -81,8 +82,9 @@ type dense struct {
 
 func (b *bench) makeDense(ctx context.Context, src *source) (d dense, err error) {
 	for i := range b.opts.Density {
-		if b.opts.Density-i <= densityEnds {
-			if err := b.awaitNodes(ctx, len(d.awake)+1); err != nil { // else a suspension goes on beside the fork
+		first, last := i < densityEnds, b.opts.Density-i <= densityEnds
+		if first || last {
+			if err := b.awaitRest(ctx, len(d.awake)+1); err != nil {
 				return d, err
 			}
 		}
@@ -91,7 +93,7 @@ func (b *bench) makeDense(ctx context.Context, src *source) (d dense, err error)
 			return d, err
 		}
 		d.samples = append(d.samples, s)
-		if i < densityActive {
+		if !first && len(d.awake) < densityActive {
 			d.awake = append(d.awake, c)
 			continue
 		}
@@ -104,6 +106,22 @@ func (b *bench) makeDense(ctx context.Context, src *source) (d dense, err error)
 		}
 	}
 	return d, nil
+}
+
+// awaitRest waits until no more nodes of clusters run than that, and what the last one has left is on the disk: else the suspension of one fork goes on beside the making
+// of the next.
+func (b *bench) awaitRest(ctx context.Context, most int) error {
+	if err := b.awaitNodes(ctx, most); err != nil {
+		return err
+	}
+	pool, err := os.Open(b.tine.PoolDir())
+	if err != nil {
+		return fmt.Errorf("sync the pool: %w", err)
+	}
+	if err := errors.Join(unix.Syncfs(int(pool.Fd())), pool.Close()); err != nil {
+		return fmt.Errorf("sync the pool: %w", err)
+	}
+	return nil
 }
 
 // awaitNodes waits until no more nodes of clusters run than that.
@@ -254,6 +272,7 @@ func (b *bench) densityTables(d dense, before, after footprint, fresh, idle []ti
 			timeRow("wake: connect, log in, find", fresh, ""),
 			timeRow("wake: find of a client that is connected", idle, "300 ms"),
 		},
+		notes: []string{"Before each of the first and the last forks the suspension of the one before is over, and what it has left is on the disk."},
 	}.write(b.out)
 	if err != nil {
 		return err
