@@ -83,7 +83,7 @@ func wantNoTransit(t *testing.T) {
 	})
 	waitFor(t, "transfers to leave nothing", func() bool {
 		left = nil
-		for _, region := range []string{near, far} {
+		for _, region := range []string{near, far, third} {
 			for _, dir := range []string{"transit", "parts", "incoming"} {
 				for _, name := range held(t, region, dir) {
 					left = append(left, region+" "+dir+"/"+name)

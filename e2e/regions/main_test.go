@@ -25,6 +25,13 @@ var tine *harness.Tine
 
 const near, far = "nyc1", "fra1"
 
+// third is a region that one test adds, with a pool that it mounts at operatorsMount.
+const third = "lon1"
+
+func operatorsMount() string { return filepath.Join(tine.Dir, third) }
+
+const farPool = "{image_gib: 6}"
+
 func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, &tine, harness.Options{ImageGiB: 6, Transport: contract.Wrap}, func(ctx context.Context, tine *harness.Tine) error {
 		if err := configure(""); err != nil {
@@ -35,8 +42,10 @@ func TestMain(m *testing.M) {
 }
 
 // configure gives Tine two regions, of which one has a pool of its own, and more settings.
-func configure(more string) error {
-	regions, err := tine.WithRegions(map[string]string{far: "{image_gib: 6}"})
+func configure(more string) error { return configurePools(map[string]string{far: farPool}, more) }
+
+func configurePools(pools map[string]string, more string) error {
+	regions, err := tine.WithRegions(pools)
 	if err != nil {
 		return err
 	}
@@ -45,10 +54,14 @@ func configure(more string) error {
 
 // poolOf is where the pool of a region is.
 func poolOf(region string) string {
-	if region == near {
+	switch region {
+	case near:
 		return tine.PoolDir()
+	case third:
+		return operatorsMount()
+	default:
+		return tine.PoolOf(region)
 	}
-	return tine.PoolOf(region)
 }
 
 // held is what a region's pool has in a directory, but for the control plane's own.
