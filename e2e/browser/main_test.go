@@ -59,7 +59,12 @@ type page struct {
 // open opens a page without a session. At its end the test fails if anything happened on it that must not.
 func open(t *testing.T) page {
 	t.Helper()
-	p, err := browser.Open(shared.URL)
+	return openOf(t, shared)
+}
+
+func openOf(t *testing.T, tine *harness.Tine) page {
+	t.Helper()
+	p, err := browser.Open(tine.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +248,12 @@ func idOf(t *testing.T, name string) string {
 
 func adminToken(t *testing.T) string {
 	t.Helper()
-	token, err := os.ReadFile(filepath.Join(shared.DataDir(), "admin-token"))
+	return adminTokenOf(t, shared)
+}
+
+func adminTokenOf(t *testing.T, tine *harness.Tine) string {
+	t.Helper()
+	token, err := os.ReadFile(filepath.Join(tine.DataDir(), "admin-token"))
 	if err != nil {
 		t.Fatal(err)
 	}
