@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -156,7 +157,11 @@ func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
 	if err := n.makeSocketDir(); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
-	if err := n.cfg.Runtime.Run(ctx, n.spec(r)); err != nil {
+	var reading sync.WaitGroup
+	reading.Go(func() { prefetch(n.cfg.Volume) })
+	err := n.cfg.Runtime.Run(ctx, n.spec(r))
+	reading.Wait()
+	if err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
 	if !r.Live {

@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// readAtStart are the catalogs, and their indexes, of which a node reads pages before its first client is served, by the numbers that name their files. The numbers are those
+// of PostgreSQL's catalogs in every installation; a catalog that was rewritten has another one, and is read when it is needed.
+//
+//nolint:gochecknoglobals // a constant
+var readAtStart = map[string][]int{
+	"global": {1213, 1260, 1262, 2671, 2672, 2676, 2677, 2697, 2965},
+	"base/5": {
+		1247, 1249, 1255, 1259, 2600, 2601, 2602, 2603, 2604, 2605, 2606, 2610, 2615, 2616, 2617, 2618, 2619, 2620,
+		2650, 2653, 2654, 2655, 2656, 2658, 2659, 2661, 2662, 2663, 2665, 2678, 2679, 2684, 2686, 2687, 2688, 2689,
+		2690, 2691, 2692, 2693, 2696, 2701, 2703, 2704, 2753, 2755, 3079, 3080, 3081, 3256, 3258, 3379, 6113, 6239,
+	},
+}
+
+// prefetch asks the kernel to read what a node that is about to start reads first: some 70 files, 4 MB. A copy shares its source's blocks on the disk, but not in memory: each page is
+// read anew, one after the other, behind whatever others write. It does not wait for the disk.
+func prefetch(volume string) {
+	for dir, numbers := range readAtStart {
+		for _, n := range numbers {
+			f, err := os.Open(filepath.Join(volume, dirData, dir, strconv.Itoa(n)))
+			if err != nil {
+				continue // the node will say what is wrong
+			}
+			_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED)
+			_ = f.Close()
+		}
+	}
+}
