@@ -17,9 +17,10 @@ const (
 	sqlCreate = "SELECT documentdb_api.create_collection_view($1, $2::bytea)::bytea, CASE WHEN NOT EXISTS (SELECT FROM " + catalogOf +
 		" AND collection_name = $3) THEN " + emitMark + "$4::text) END"
 	sqlDrop = "SELECT existed, CASE WHEN existed THEN " + emitMark +
-		"$3::text) END FROM (SELECT documentdb_api.drop_collection($1, $2) AS existed OFFSET 0) AS dropped"
+		"$3::text) END, EXISTS (SELECT FROM " + catalogOf + " AND collection_name = $2 AND view_definition IS NOT NULL) " +
+		"FROM (SELECT documentdb_api.drop_collection($1, $2) AS existed OFFSET 0) AS dropped"
 	sqlDropDatabase = "SELECT documentdb_api.drop_database($1), CASE WHEN EXISTS (SELECT FROM " + catalogOf + ") THEN " + emitMark +
-		"$2::text) END, EXISTS (SELECT FROM " + catalogOf + ")"
+		"$2::text) END, EXISTS (SELECT FROM " + catalogOf + "), EXISTS (SELECT FROM " + catalogOf + " AND view_definition IS NOT NULL)"
 
 	sqlListDatabases = "SELECT documentdb_api.list_databases($1::bytea)::bytea"
 
@@ -45,10 +46,15 @@ func drop(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	var existed bool
+	var existed, isView bool
 	before := time.Now()
-	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll, markText(r.command, r.db+"."+coll)}, &existed, nil); err != nil {
+	if err := c.queryRow(ctx, r, sqlDrop, []any{r.db, coll, markText(r.command, r.db+"."+coll)}, &existed, nil, &isView); err != nil {
 		return nil, err
+	}
+	if isView {
+		if err := c.cluster.namesChanged(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if !existed && c.cluster.version.major >= 7 {
 		return okReply() // a drop can be repeated from then on
@@ -68,10 +74,15 @@ func (c *cluster) dropped(before time.Time, namespace string) {
 }
 
 func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
-	var existed bool
+	var existed, hadViews bool
 	before := time.Now()
-	if err := c.queryRow(ctx, r, sqlDropDatabase, []any{r.db, markText(r.command, r.db)}, nil, nil, &existed); err != nil {
+	if err := c.queryRow(ctx, r, sqlDropDatabase, []any{r.db, markText(r.command, r.db)}, nil, nil, &existed, &hadViews); err != nil {
 		return nil, err
+	}
+	if hadViews {
+		if err := c.cluster.namesChanged(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if existed {
 		c.cluster.dropped(before, r.db)

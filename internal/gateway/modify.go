@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	sqlCollMod = "SELECT documentdb_api.coll_mod($1, $2, $3::bytea)::bytea, " + emitMark + "$4::text)"
-	sqlRename  = "SELECT documentdb_api.rename_collection($1, $2, $3, $4), " + emitMark + "$5::text)"
+	sqlCollMod = "SELECT documentdb_api.coll_mod($1, $2, $3::bytea)::bytea, " + emitMark + "$4::text), " +
+		"EXISTS (SELECT FROM " + catalogOf + " AND collection_name = $2 AND view_definition IS NOT NULL)"
+	sqlRename = "SELECT documentdb_api.rename_collection($1, $2, $3, $4), " + emitMark + "$5::text)"
 
 	// sqlTable finds the table of a collection and its size.
 	sqlTable = `SELECT collection_id, pg_total_relation_size('documentdb_data.documents_' || collection_id)
@@ -28,8 +29,14 @@ func collMod(ctx context.Context, c *conn, r *request) (bsoncore.Document, error
 		return nil, err
 	}
 	var reply []byte
-	if err := c.queryRow(ctx, r, sqlCollMod, []any{r.db, coll, []byte(r.spec()), markText(r.command, r.db+"."+coll)}, &reply, nil); err != nil {
+	var isView bool
+	if err := c.queryRow(ctx, r, sqlCollMod, []any{r.db, coll, []byte(r.spec()), markText(r.command, r.db+"."+coll)}, &reply, nil, &isView); err != nil {
 		return nil, err
+	}
+	if isView {
+		if err := c.cluster.namesChanged(ctx); err != nil {
+			return nil, err
+		}
 	}
 	fs, err := fields(reply)
 	if err != nil {
@@ -57,6 +64,9 @@ func renameCollection(ctx context.Context, c *conn, r *request) (bsoncore.Docume
 	}
 	mark := markText(r.command, from.db+"."+from.collection) + " to " + to.db + "." + to.collection
 	err = c.exec(ctx, r, sqlRename, from.db, from.collection, to.collection, isTrue(r.field("dropTarget")), mark)
+	if err == nil {
+		err = c.cluster.namesChanged(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
