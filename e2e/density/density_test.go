@@ -25,7 +25,7 @@ func insert(t *testing.T, c *mongo.Client, ids ...int) {
 	t.Helper()
 	for _, id := range ids {
 		if _, err := things(c).InsertOne(t.Context(), bson.D{{Key: "_id", Value: id}}); err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 	}
 }
@@ -34,7 +34,7 @@ func wantCount(t *testing.T, c *mongo.Client, want int64) {
 	t.Helper()
 	n, err := things(c).CountDocuments(t.Context(), bson.D{})
 	if err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if n != want {
 		t.Errorf("there are %d documents, want %d", n, want)
@@ -42,7 +42,7 @@ func wantCount(t *testing.T, c *mongo.Client, want int64) {
 }
 
 func TestAnIdlePoolSurvivesSuspensionAndWake(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("pool")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("pool")))
 	insert(t, c.client, 1, 2)
 	for round := range 3 {
 		suspend(t, c)
@@ -53,10 +53,10 @@ func TestAnIdlePoolSurvivesSuspensionAndWake(t *testing.T) { //nolint:parallelte
 		insert(t, c.client, 10+round)
 		t.Logf("first operation: %s", time.Since(start))
 		wantCount(t, c.client, int64(3+round))
-		if nodes(t) != 1 {
-			t.Errorf("%d nodes run, want 1", nodes(t))
+		if tine.CountNodes(t) != 1 {
+			t.Errorf("%d nodes run, want 1", tine.CountNodes(t))
 		}
-		waitFor(t, "the cluster to be shown as awake", func() bool { return !stateOf(t, c.ID).Suspended })
+		tine.WaitFor(t, "the cluster to be shown as awake", func() bool { return !stateOf(t, c.ID).Suspended })
 	}
 	if suspended, woken := events(t, c.ID, "cluster_suspended"), events(t, c.ID, "cluster_woken"); len(suspended) != 3 || len(woken) != 3 {
 		t.Errorf("events are %q and %q, want three each", suspended, woken)
@@ -65,7 +65,7 @@ func TestAnIdlePoolSurvivesSuspensionAndWake(t *testing.T) { //nolint:parallelte
 
 // Users are carried from node to node, so a swap wakes both.
 func TestSuspendedClustersCanBeSwapped(t *testing.T) { //nolint:paralleltest // see tine
-	a, b := newCluster(t, harness.CreateRequest(newName("swap"))), newCluster(t, harness.CreateRequest(newName("swap")))
+	a, b := newCluster(t, harness.CreateRequest(tine.NewName("swap"))), newCluster(t, harness.CreateRequest(tine.NewName("swap")))
 	insert(t, a.client, 1, 2)
 	suspend(t, a, b)
 	r, err := tine.API.NewRequest(t.Context(), http.MethodPost, "v2/databases/"+a.ID+"/swap", map[string]string{"with": b.Name})
@@ -76,17 +76,17 @@ func TestSuspendedClustersCanBeSwapped(t *testing.T) { //nolint:paralleltest // 
 		t.Fatal(err)
 	}
 	if err := tine.WaitOnline(t.Context(), a.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
-	wantCount(t, connect(t, a.Connection.URI), 0)
-	wantCount(t, connect(t, b.Connection.URI), 2)
+	wantCount(t, tine.Connect(t, a.Connection.URI), 0)
+	wantCount(t, tine.Connect(t, b.Connection.URI), 2)
 	suspend(t, a, b)
 	wantCount(t, b.client, 2)
 }
 
 // What the API shows of a cluster, and what drivers ask to watch it, is known without its node.
 func TestNothingButClientsWakesANode(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("quiet")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("quiet")))
 	insert(t, c.client, 1)
 	suspend(t, c)
 	s := stateOf(t, c.ID)
@@ -109,8 +109,8 @@ func TestNothingButClientsWakesANode(t *testing.T) { //nolint:paralleltest // se
 		t.Fatal(err)
 	}
 	defer func() { _ = watcher.Disconnect(t.Context()) }()
-	waitFor(t, "some beats of the driver's heart", func() bool { return beats.Load() >= 4 })
-	if n := nodes(t); n != 0 {
+	tine.WaitFor(t, "some beats of the driver's heart", func() bool { return beats.Load() >= 4 })
+	if n := tine.CountNodes(t); n != 0 {
 		t.Errorf("%d nodes run", n)
 	}
 	if woken := events(t, c.ID, "cluster_woken"); len(woken) != 0 {
@@ -119,16 +119,16 @@ func TestNothingButClientsWakesANode(t *testing.T) { //nolint:paralleltest // se
 }
 
 func TestTheControlPlaneWakesANodeThatItNeeds(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("control")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("control")))
 	suspend(t, c)
 	if _, _, err := tine.API.Databases.CreateDB(t.Context(), c.ID, &godo.DatabaseCreateDBRequest{Name: "made"}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the cluster to be shown as awake", func() bool { return !stateOf(t, c.ID).Suspended })
+	tine.WaitFor(t, "the cluster to be shown as awake", func() bool { return !stateOf(t, c.ID).Suspended })
 }
 
 func TestTransactionsAndCursorsKeepANodeAwake(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("busy")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("busy")))
 	insert(t, c.client, 1, 2, 3)
 	refused := func(why string) {
 		t.Helper()
@@ -136,8 +136,8 @@ func TestTransactionsAndCursorsKeepANodeAwake(t *testing.T) { //nolint:parallelt
 		if err := change(t, c.ID, map[string]any{"now": true}); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "an event", func() bool { return len(events(t, c.ID, "cluster_not_suspended")) > before })
-		if s := stateOf(t, c.ID); s.Suspended || nodes(t) != 1 {
+		tine.WaitFor(t, "an event", func() bool { return len(events(t, c.ID, "cluster_not_suspended")) > before })
+		if s := stateOf(t, c.ID); s.Suspended || tine.CountNodes(t) != 1 {
 			t.Errorf("with %s open the cluster is suspended", why)
 		}
 	}
@@ -171,16 +171,16 @@ func TestTransactionsAndCursorsKeepANodeAwake(t *testing.T) { //nolint:parallelt
 }
 
 func TestForksOfASuspendedClusterLeaveItAsleep(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("source")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("source")))
 	insert(t, c.client, 1, 2)
 	time.Sleep(time.Millisecond) // the clock's resolution
 	at := time.Now()
 	insert(t, c.client, 3)
 	suspend(t, c)
-	latest := newCluster(t, harness.ForkRequest(c.Name, newName("latest"), time.Time{}))
-	before := newCluster(t, harness.ForkRequest(c.Name, newName("before"), at))
-	now := newCluster(t, harness.ForkRequest(c.Name, newName("now"), time.Now()))
-	if !stateOf(t, c.ID).Suspended || nodes(t) != 3 {
+	latest := newCluster(t, harness.ForkRequest(c.Name, tine.NewName("latest"), time.Time{}))
+	before := newCluster(t, harness.ForkRequest(c.Name, tine.NewName("before"), at))
+	now := newCluster(t, harness.ForkRequest(c.Name, tine.NewName("now"), time.Now()))
+	if !stateOf(t, c.ID).Suspended || tine.CountNodes(t) != 3 {
 		t.Error("the source was woken")
 	}
 	wantCount(t, latest.client, 3)
@@ -195,13 +195,13 @@ func TestForksOfASuspendedClusterLeaveItAsleep(t *testing.T) { //nolint:parallel
 func TestWakeStorm(t *testing.T) { //nolint:paralleltest // see tine
 	const clusters, connections, most = 6, 500, 90 // the plan allows 100, of which drivers take some to watch
 	all := make([]*cluster, clusters)
-	all[0] = newCluster(t, harness.CreateRequest(newName("storm")))
+	all[0] = newCluster(t, harness.CreateRequest(tine.NewName("storm")))
 	insert(t, all[0].client, 1)
 	for i := 1; i < clusters; i++ {
-		all[i] = newCluster(t, harness.ForkRequest(all[0].Name, newName("storm"), time.Time{}))
+		all[i] = newCluster(t, harness.ForkRequest(all[0].Name, tine.NewName("storm"), time.Time{}))
 	}
 	for _, c := range all {
-		c.client = connect(t, fmt.Sprintf("%s&maxPoolSize=%d", c.Connection.URI, most))
+		c.client = tine.Connect(t, fmt.Sprintf("%s&maxPoolSize=%d", c.Connection.URI, most))
 	}
 	suspend(t, all...)
 	var wg sync.WaitGroup
@@ -214,11 +214,11 @@ func TestWakeStorm(t *testing.T) { //nolint:paralleltest // see tine
 	t.Logf("%d clients of %d sleeping clusters were served after %s", connections, clusters, time.Since(start))
 	for range connections {
 		if err := <-failed; err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 	}
 	for _, c := range all {
-		waitFor(t, "the event", func() bool { return len(events(t, c.ID, "cluster_woken")) > 0 })
+		tine.WaitFor(t, "the event", func() bool { return len(events(t, c.ID, "cluster_woken")) > 0 })
 		if woken := events(t, c.ID, "cluster_woken"); len(woken) != 1 {
 			t.Errorf("%s was woken %d times: %q", c.Name, len(woken), woken)
 		}
@@ -231,7 +231,7 @@ func findOnce(ctx context.Context, c *cluster) error {
 }
 
 func TestAClientThatGoesAwayInMidWakeLeavesNoTrouble(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("gone")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("gone")))
 	insert(t, c.client, 1)
 	suspend(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -239,24 +239,24 @@ func TestAClientThatGoesAwayInMidWakeLeavesNoTrouble(t *testing.T) { //nolint:pa
 	if err := findOnce(ctx, c); err == nil {
 		t.Log("the node was faster")
 	}
-	waitFor(t, "the node to run", func() bool { return nodes(t) == 1 && !stateOf(t, c.ID).Suspended })
+	tine.WaitFor(t, "the node to run", func() bool { return tine.CountNodes(t) == 1 && !stateOf(t, c.ID).Suspended })
 	wantCount(t, c.client, 1)
 	suspend(t, c)
 	wantCount(t, c.client, 1)
 }
 
 func TestSuspendedClustersStaySoWhenTineIsKilled(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("killed")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("killed")))
 	insert(t, c.client, 1)
 	suspend(t, c)
 	restart(t, "")
-	if !stateOf(t, c.ID).Suspended || nodes(t) != 0 {
+	if !stateOf(t, c.ID).Suspended || tine.CountNodes(t) != 0 {
 		t.Error("the cluster is awake")
 	}
 	if s := stateOf(t, c.ID); !strings.Contains(fmt.Sprint(s.DBNames), "shop") {
 		t.Errorf("the suspended cluster shows the databases %v", s.DBNames)
 	}
-	wantCount(t, connect(t, c.Connection.URI), 1)
+	wantCount(t, tine.Connect(t, c.Connection.URI), 1)
 }
 
 // restart kills Tine and starts it, to be killed at a step if one is named.
@@ -282,9 +282,9 @@ func TestClustersAreSuspendedAfterTheTimeThatTheyAskFor(t *testing.T) { //nolint
 		}
 		restart(t, "")
 	}()
-	c := newCluster(t, harness.CreateRequest(newName("idle")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("idle")))
 	insert(t, c.client, 1)
-	waitFor(t, "the node to stop", func() bool { return nodes(t) == 0 && stateOf(t, c.ID).Suspended })
+	tine.WaitFor(t, "the node to stop", func() bool { return tine.CountNodes(t) == 0 && stateOf(t, c.ID).Suspended })
 	wantCount(t, c.client, 1)
 	if err := change(t, c.ID, map[string]any{"after_minutes": 7}); err != nil {
 		t.Fatal(err)

@@ -3,39 +3,20 @@
 package density
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"os"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tine/e2e/harness"
-	"tine/internal/contract"
+	"tine/e2e/harness/suite"
 )
 
 // tine is the Tine of all tests. They run one after the other: some kill it, and they count the nodes that run.
-var tine *harness.Tine
+var tine suite.Suite
 
-func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, &tine, harness.Options{ImageGiB: 10, Transport: contract.Wrap}, func(ctx context.Context, tine *harness.Tine) error {
-		// Nothing falls asleep unless a test asks for it.
-		if err := tine.Configure("suspend:\n  after: 0s\n"); err != nil {
-			return err
-		}
-		return tine.Start(ctx)
-	}))
-}
-
-var names atomic.Int64
-
-func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, names.Add(1)) }
+func TestMain(m *testing.M) { os.Exit(tine.Awake(m, 10)) }
 
 // cluster is one with a client of its own.
 type cluster struct {
@@ -46,35 +27,8 @@ type cluster struct {
 // newCluster makes what the request asks for; it is destroyed when the test ends.
 func newCluster(t *testing.T, r *godo.DatabaseCreateRequest) *cluster {
 	t.Helper()
-	c, err := tine.Make(t.Context(), r)
-	if err != nil {
-		t.Fatal(err, lastLines())
-	}
-	t.Cleanup(func() {
-		if err := tine.Remove(context.WithoutCancel(t.Context()), c.ID); err != nil {
-			t.Errorf("destroy cluster %s: %v", c.Name, err)
-		}
-	})
-	return &cluster{Database: c, client: connect(t, c.Connection.URI)}
-}
-
-func connect(t *testing.T, uri string) *mongo.Client {
-	t.Helper()
-	client, err := harness.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err, lastLines())
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
-	return client
-}
-
-func lastLines() string {
-	const count = 40
-	lines := strings.Split(tine.LogText(), "\n")
-	lines = slices.DeleteFunc(lines, func(l string) bool {
-		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation")
-	})
-	return "\n" + strings.Join(lines[max(0, len(lines)-count):], "\n")
+	c := tine.NewCluster(t, r)
+	return &cluster{Database: c, client: tine.Connect(t, c.Connection.URI)}
 }
 
 // state is a cluster as the API shows it, with what godo does not know.
@@ -112,16 +66,16 @@ func change(t *testing.T, id string, body map[string]any) error {
 // suspend suspends clusters and returns when their nodes are stopped.
 func suspend(t *testing.T, clusters ...*cluster) {
 	t.Helper()
-	before := nodes(t)
+	before := tine.CountNodes(t)
 	for _, c := range clusters {
 		if err := change(t, c.ID, map[string]any{"now": true}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, c := range clusters {
-		waitFor(t, c.Name+" to be suspended", func() bool { return stateOf(t, c.ID).Suspended })
+		tine.WaitFor(t, c.Name+" to be suspended", func() bool { return stateOf(t, c.ID).Suspended })
 	}
-	waitFor(t, "nodes to stop", func() bool { return nodes(t) == before-len(clusters) })
+	tine.WaitFor(t, "nodes to stop", func() bool { return tine.CountNodes(t) == before-len(clusters) })
 }
 
 // events are the messages of a cluster's events of a kind.
@@ -138,28 +92,4 @@ func events(t *testing.T, id, kind string) []string {
 		}
 	}
 	return messages
-}
-
-// nodes is how many clusters' nodes run.
-func nodes(t *testing.T) int {
-	t.Helper()
-	running, err := tine.Nodes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return running
-}
-
-// pause is between two looks at something that takes about 100 ms.
-const pause = 3 * time.Millisecond
-
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !done() {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for ", what, lastLines())
-		}
-		time.Sleep(pause)
-	}
 }

@@ -18,7 +18,7 @@ import (
 // kill -9 of tine up after every step of a suspension and of a wake: the cluster is awake or asleep afterwards, serves all that was written, has one node, and
 // can be suspended and woken again.
 func TestKillAfterEveryStepOfSuspensionAndWake(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("killed")))
+	c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("killed")))
 	var written []int
 	write := func(t *testing.T) {
 		t.Helper()
@@ -39,7 +39,7 @@ func TestKillAfterEveryStepOfSuspensionAndWake(t *testing.T) { //nolint:parallel
 			} else {
 				killInWake(t, c, step)
 			}
-			waitFor(t, "the cluster to be awake or asleep", func() bool {
+			tine.WaitFor(t, "the cluster to be awake or asleep", func() bool {
 				n, err := tine.Nodes()
 				return err == nil && isSuspended(t, c) == (n == 0)
 			})
@@ -69,9 +69,9 @@ func killInSuspension(t *testing.T, c *godo.Database, step string) {
 func waitAwake(t *testing.T, c *godo.Database) {
 	t.Helper()
 	visit(t, c, func(things *mongo.Collection) {
-		waitFor(t, "the cluster to be awake", func() bool {
+		tine.WaitFor(t, "the cluster to be awake", func() bool {
 			if err := things.FindOne(t.Context(), bson.D{}).Err(); err != nil {
-				t.Fatal(err, lastLines())
+				t.Fatal(err, tine.LastLines())
 			}
 			n, err := tine.Nodes()
 			if err != nil || n > 1 {
@@ -125,7 +125,7 @@ func killed(t *testing.T, step string, between ...func()) {
 	ctx, cancel := context.WithTimeout(t.Context(), killPatience)
 	defer cancel()
 	if err := tine.Exited(ctx); ctx.Err() != nil {
-		t.Fatal(step, " was not reached: ", err, lastLines())
+		t.Fatal(step, " was not reached: ", err, tine.LastLines())
 	}
 	for _, do := range between {
 		do()

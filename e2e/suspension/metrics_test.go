@@ -14,12 +14,12 @@ import (
 
 // What Prometheus sees of suspensions and wakes.
 func TestSuspensionsAreMeasured(t *testing.T) { //nolint:paralleltest // see tine
-	c := newCluster(t, harness.CreateRequest(newName("measured")))
+	c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("measured")))
 	insert(t, c, 1)
 	before := metrics(t)
 	suspend(t, c, 0)
 	var asleep map[string]float64
-	waitFor(t, "the suspension to be complete", func() bool {
+	tine.WaitFor(t, "the suspension to be complete", func() bool {
 		asleep = metrics(t)
 		return asleep["tine_host_clusters_suspended"] == 1
 	})

@@ -37,7 +37,7 @@ type operation struct {
 func TestOperationsOnASuspendedCluster(t *testing.T) { //nolint:paralleltest // see tine
 	for _, o := range operations() {
 		t.Run(o.name, func(t *testing.T) {
-			c := sleeper{Database: newCluster(t, harness.CreateRequest(newName("sleeper")))}
+			c := sleeper{Database: tine.NewCluster(t, harness.CreateRequest(tine.NewName("sleeper")))}
 			insert(t, c.Database, 1, 2)
 			c.at = now()
 			insert(t, c.Database, 3)
@@ -53,7 +53,7 @@ func TestOperationsOnASuspendedCluster(t *testing.T) { //nolint:paralleltest // 
 			// It goes on like any other.
 			insert(t, c.Database, 10)
 			if err := tine.Suspend(t.Context(), c.ID); err != nil {
-				t.Fatal(err, lastLines())
+				t.Fatal(err, tine.LastLines())
 			}
 			wantIDs(t, c.Database, append(slices.Clone(o.want), 10)...)
 		})
@@ -93,7 +93,7 @@ func now() time.Time {
 func waitOnline(t *testing.T, c sleeper) *godo.Database {
 	t.Helper()
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	got, _, err := tine.API.Databases.Get(t.Context(), c.ID)
 	if err != nil {
@@ -108,7 +108,7 @@ func must[T any](t *testing.T) func(T, *godo.Response, error) T {
 	return func(answer T, _ *godo.Response, err error) T {
 		t.Helper()
 		if err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 		return answer
 	}
@@ -140,20 +140,20 @@ func moreStorage(t *testing.T, c sleeper) {
 
 func upgrade(t *testing.T, c sleeper) {
 	t.Helper()
-	request := harness.CreateRequest(newName("old"))
+	request := harness.CreateRequest(tine.NewName("old"))
 	request.Version = "6"
-	old := newCluster(t, request)
+	old := tine.NewCluster(t, request)
 	insert(t, old, 1)
 	suspend(t, old, 0)
 	if _, err := tine.API.Databases.UpgradeMajorVersion(t.Context(), old.ID, &godo.UpgradeVersionRequest{Version: "8"}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the later version", func() bool { return waitOnline(t, sleeper{Database: old}).VersionSlug == "8" })
+	tine.WaitFor(t, "the later version", func() bool { return waitOnline(t, sleeper{Database: old}).VersionSlug == "8" })
 	if !isSuspended(t, old) {
 		t.Error("the cluster was woken for its version")
 	}
 	// The gateway is opened again for it, some time after the row says so: connections of before are closed.
-	waitFor(t, "the gateway to present the version", func() bool { return strings.HasPrefix(presented(t, old), "8.") })
+	tine.WaitFor(t, "the gateway to present the version", func() bool { return strings.HasPrefix(presented(t, old), "8.") })
 	wantIDs(t, old, 1)
 	_ = c
 }
@@ -180,7 +180,7 @@ func installUpdate(t *testing.T, c sleeper) {
 	}
 	const began, done = 1, 1
 	if err := tine.WaitEvents(t.Context(), c.ID, "cluster_maintenance_perform", began+done); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 }
 
@@ -205,12 +205,12 @@ func trustOthers(t *testing.T, c sleeper) {
 		}
 	}
 	set([]*godo.DatabaseFirewallRule{{Type: "ip_addr", Value: "192.0.2.1"}})
-	waitFor(t, "this machine to be refused", func() bool { return !reachable(t, c) })
+	tine.WaitFor(t, "this machine to be refused", func() bool { return !reachable(t, c) })
 	if !isSuspended(t, c.Database) {
 		t.Error("the cluster was woken by who may not connect")
 	}
 	set([]*godo.DatabaseFirewallRule{})
-	waitFor(t, "this machine to be let in", func() bool { return reachable(t, c) })
+	tine.WaitFor(t, "this machine to be let in", func() bool { return reachable(t, c) })
 }
 
 func pauseTTL(t *testing.T, c sleeper) {
@@ -260,10 +260,10 @@ func as(t *testing.T, c *godo.Database, user, password string) *godo.Database {
 // forkAt forks a suspended cluster, and a fork of it that is suspended itself.
 func forkAt(t *testing.T, c sleeper, at time.Time, want ...int) {
 	t.Helper()
-	fork := newCluster(t, harness.ForkRequest(c.Name, newName("fork"), at))
+	fork := tine.NewCluster(t, harness.ForkRequest(c.Name, tine.NewName("fork"), at))
 	wantIDs(t, fork, want...)
 	suspend(t, fork, 0)
-	second := newCluster(t, harness.ForkRequest(fork.Name, newName("fork"), time.Time{}))
+	second := tine.NewCluster(t, harness.ForkRequest(fork.Name, tine.NewName("fork"), time.Time{}))
 	wantIDs(t, second, want...)
 	suspend(t, second, 0)
 }
@@ -272,10 +272,10 @@ func exchange(t *testing.T, c sleeper, kind string, body map[string]any) *godo.D
 	t.Helper()
 	kept, err := tine.Exchange(t.Context(), kind, c.ID, body)
 	if err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if kept != nil {
-		t.Cleanup(func() { remove(t, kept.ID) })
+		t.Cleanup(func() { tine.Discard(t, kept.ID) })
 	}
 	return kept
 }
@@ -301,7 +301,7 @@ func asBefore(t *testing.T, c sleeper, kept *godo.Database) *godo.Database {
 
 func swap(t *testing.T, c sleeper) {
 	t.Helper()
-	other := newCluster(t, harness.CreateRequest(newName("other")))
+	other := tine.NewCluster(t, harness.CreateRequest(tine.NewName("other")))
 	insert(t, other, 7)
 	exchange(t, c, "swap", map[string]any{"with": other.Name})
 	wantIDs(t, other, 1, 2, 3)
@@ -310,9 +310,9 @@ func swap(t *testing.T, c sleeper) {
 // swapWithALargerOne exchanges nodes that both sleep and have to be started with another plan.
 func swapWithALargerOne(t *testing.T, c sleeper) {
 	t.Helper()
-	request := harness.CreateRequest(newName("larger"))
+	request := harness.CreateRequest(tine.NewName("larger"))
 	request.SizeSlug = larger
-	other := newCluster(t, request)
+	other := tine.NewCluster(t, request)
 	insert(t, other, 7)
 	suspend(t, other, 0)
 	exchange(t, c, "swap", map[string]any{"with": other.Name})
@@ -322,7 +322,7 @@ func swapWithALargerOne(t *testing.T, c sleeper) {
 // reset resets a fork that sleeps to its source that sleeps, and makes the fork's state that of the source; the source is as it was.
 func reset(t *testing.T, c sleeper) {
 	t.Helper()
-	fork := newCluster(t, harness.ForkRequest(c.Name, newName("fork"), c.at))
+	fork := tine.NewCluster(t, harness.ForkRequest(c.Name, tine.NewName("fork"), c.at))
 	insert(t, fork, 7)
 	suspend(t, fork, 0)
 	kept := exchange(t, sleeper{Database: fork}, "reset", nil)
@@ -333,7 +333,7 @@ func reset(t *testing.T, c sleeper) {
 func stopAndStart(t *testing.T, _ sleeper) {
 	t.Helper()
 	restart(t, "")
-	waitNodes(t, 0)
+	tine.WaitNodes(t, 0)
 }
 
 // reboot stops all nodes, as when the machine is shut down.
@@ -346,7 +346,7 @@ func reboot(t *testing.T, _ sleeper) {
 		if err := tine.Start(t.Context(), env); err != nil {
 			t.Fatal(err)
 		}
-		waitNodes(t, 0)
+		tine.WaitNodes(t, 0)
 		if env == "TINE_STOP_NODES=true" {
 			if err := tine.Stop(t.Context()); err != nil {
 				t.Fatal(err)
@@ -366,9 +366,9 @@ func destroy(t *testing.T, c sleeper) {
 	}
 	before := volumes()
 	if err := tine.Remove(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
-	waitNodes(t, 0)
+	tine.WaitNodes(t, 0)
 	if after := volumes(); after != before-1 {
 		t.Errorf("there are %d volumes, want %d", after, before-1)
 	}

@@ -41,12 +41,12 @@ func TestWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see
 			call(t, http.MethodPut, c, "suspension", map[string]any{"now": true})
 		}, done: func(t *testing.T, c *godo.Database) {
 			t.Helper()
-			waitNodes(t, 0)
-			waitFor(t, "the row to say so", func() bool { return isSuspended(t, c) })
+			tine.WaitNodes(t, 0)
+			tine.WaitFor(t, "the row to say so", func() bool { return isSuspended(t, c) })
 		}, want: []int{1}},
 	} {
 		t.Run(o.name, func(t *testing.T) {
-			c := newCluster(t, harness.CreateRequest(newName("unrecorded")))
+			c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
 			insert(t, c, 1)
 			suspend(t, c, 0)
 			allow := refuseWakes(t)
@@ -62,7 +62,7 @@ func TestWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see
 			if o.done != nil {
 				o.done(t, c)
 			} else {
-				waitFor(t, "the wake to be recorded", func() bool { return !isSuspended(t, c) })
+				tine.WaitFor(t, "the wake to be recorded", func() bool { return !isSuspended(t, c) })
 				wantEvents(t, c, "cluster_woken", 1)
 			}
 			if o.restarts && nodePID(t) == pid {
@@ -78,7 +78,7 @@ func TestWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see
 
 // Two clusters of which one runs although its row says that it is suspended exchange their data, and both are watched afterwards: a node that is killed comes back.
 func TestSwapAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
-	c, other := newCluster(t, harness.CreateRequest(newName("unrecorded"))), newCluster(t, harness.CreateRequest(newName("other")))
+	c, other := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded"))), tine.NewCluster(t, harness.CreateRequest(tine.NewName("other")))
 	insert(t, c, 1)
 	insert(t, other, 2)
 	suspend(t, other, 1)
@@ -89,9 +89,9 @@ func TestSwapAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:parallelt
 	allow()
 	wantEvents(t, c, "cluster_swap_done", 1)
 	for _, c := range []*godo.Database{c, other} {
-		waitFor(t, "both to be awake", func() bool { return !isSuspended(t, c) })
+		tine.WaitFor(t, "both to be awake", func() bool { return !isSuspended(t, c) })
 	}
-	waitNodes(t, 2)
+	tine.WaitNodes(t, 2)
 	wantIDs(t, c, 2)
 	wantIDs(t, other, 1)
 }
@@ -113,7 +113,7 @@ func askForMore(t *testing.T, c *godo.Database) {
 func call(t *testing.T, method string, c *godo.Database, path string, body map[string]any) {
 	t.Helper()
 	if err := tine.Call(t.Context(), method, "/v2/databases/"+c.ID+"/"+path, body, nil); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 }
 
@@ -123,7 +123,7 @@ func wantEvents(t *testing.T, c *godo.Database, kind string, count int) {
 	ctx, cancel := context.WithTimeout(t.Context(), killPatience)
 	defer cancel()
 	if err := tine.WaitEvents(ctx, c.ID, kind, count); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 }
 
