@@ -1,6 +1,7 @@
 package wal_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -195,6 +196,37 @@ func TestPagesOfRecordsAreThoseOfPostgreSQL(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d pages were read, PostgreSQL reads %d", len(got), len(want))
+	}
+}
+
+func TestSwitchRecordIsThatOfPostgreSQL(t *testing.T) {
+	t.Parallel()
+	l := newLog(t)
+	from := l.insertEnd()
+	l.exec("SELECT pg_switch_wal()")
+	l.insertEnd()
+	r := l.reader(from)
+	for {
+		rec, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Position()%wal.SegmentSize != 0 {
+			continue
+		}
+		f, err := l.open(wal.SegmentOf(1, rec.Start))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		got, want := wal.SwitchRecord(rec.Previous), make([]byte, rec.End-rec.Start)
+		if _, err := f.ReadAt(want, int64(rec.Start%wal.SegmentSize)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("the record is % x, PostgreSQL's is % x", got, want)
+		}
+		return
 	}
 }
 
