@@ -354,3 +354,25 @@ func BenchmarkFsync(b *testing.B) {
 		}
 	}
 }
+
+// Small blocks of metadata are what keeps the last of many forks nearly as fast as the first.
+func TestNewPoolHasSmallBlocksOfMetadata(t *testing.T) {
+	t.Parallel()
+	cfg := imageConfig(t)
+	openTestPool(t, cfg)
+	tool, err := findTool("btrfs")
+	must(t, err)
+	out, err := exec.CommandContext(t.Context(), tool, "inspect-internal", "dump-super", cfg.Image).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "nodesize" {
+			if fields[1] != nodeSize {
+				t.Errorf("the blocks have %s bytes, want %s", fields[1], nodeSize)
+			}
+			return
+		}
+	}
+	t.Errorf("no size of blocks in %s", out)
+}
