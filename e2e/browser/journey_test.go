@@ -240,7 +240,10 @@ func TestWithoutScriptsEverythingWorksButLiveUpdates(t *testing.T) {
 	if err := shared.WaitOnline(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	p.visit("/databases/" + id + "/fork")
+	p.until("a history that is long enough to zoom in", func() bool {
+		p.visit("/databases/" + id + "/fork")
+		return !p.has(`#timeline button[value=zoom-in]`, "disabled")
+	})
 	// Zooming and choosing a moment are buttons of the form.
 	p.do(
 		chromedp.Click("#state-point", chromedp.ByQuery), chromedp.Click(`#timeline button[value=zoom-in]`, chromedp.ByQuery),

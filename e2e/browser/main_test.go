@@ -138,6 +138,15 @@ func (p page) value(selector string) string {
 	return value
 }
 
+// has says whether an element has an attribute, whatever its value.
+func (p page) has(selector, attribute string) bool {
+	p.t.Helper()
+	var value string
+	var ok bool
+	p.do(chromedp.AttributeValue(selector, attribute, &value, &ok, chromedp.ByQuery))
+	return ok
+}
+
 // patience is how long anything may take on a busy machine.
 const patience = 20 * time.Second
 

@@ -145,7 +145,7 @@ func TestShortcutsWhileCollectionsComeAndGo(t *testing.T) {
 	if err := base.fill(t.Context(), "base", "base", 0); err != nil {
 		t.Fatal(err)
 	}
-	const rounds = 12
+	const rounds = 3
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var writers, readers sync.WaitGroup

@@ -157,3 +157,17 @@ func TestIndexIsAskedForAgainAfterAKill(t *testing.T) {
 	ok(t, b.db.RunCommand(t.Context(), indexOn("c", "n")).Err()) // at once, while the rest of the first is being cleared away
 	b.wantWhole(t)
 }
+
+// After a crash another process of the node can have the builder's number, for as long as the node runs: the engine would take the build for running.
+func TestBuildOfALostProcessIsTakenUpWhoeverHasItsNumber(t *testing.T) {
+	t.Parallel()
+	b := open(t, nil).build(t)
+	var builder int
+	ok(t, b.su.QueryRow(t.Context(), "SELECT global_pid FROM documentdb_api_catalog.documentdb_index_queue").Scan(&builder))
+	must(b.su.Exec(t.Context(), `UPDATE documentdb_api_catalog.documentdb_index_queue SET start_time = pg_postmaster_start_time() - interval '1 hour',
+		global_pid = (SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer')`))(t)
+	must(b.su.Exec(t.Context(), "SELECT pg_terminate_backend($1)", builder))(t)
+	b.release()
+	t.Logf("createIndexes ended with: %v", <-b.ended)
+	b.wantWhole(t)
+}

@@ -20,8 +20,12 @@ const (
 		"$3::text) END FROM documentdb_api.create_indexes_background($1, $2::bytea)"
 	sqlCreateIndexesNow = "SELECT documentdb_api_internal.create_indexes_non_concurrently($1, $2::bytea, true)::bytea, " + emitMark + "$3::text)"
 	sqlBuildIndex       = "CALL documentdb_api_internal.build_index_concurrently(1)"
-	sqlIndexStatus      = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
-	sqlDropIndexes      = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
+	// sqlForgetBuilder makes builds that ran in the node's last process, or in the fork's source, ones that nobody has begun. The engine takes a build for running as long as any
+	// process has its builder's number. Numbers begin anew with each start of a node, so that one of its own processes may have it for good.
+	sqlForgetBuilder = "UPDATE documentdb_api_catalog.documentdb_index_queue SET index_cmd_status = 1, global_pid = NULL " +
+		"WHERE index_cmd_status = 2 AND start_time < pg_postmaster_start_time()"
+	sqlIndexStatus = "SELECT retval::bytea, ok, complete FROM documentdb_api_internal.check_build_index_status($1::bytea)"
+	sqlDropIndexes = "CALL documentdb_api.drop_indexes($1, $2::bytea, NULL)"
 
 	// Status 1 is queued, 2 is running; 3 is to be tried again; 4 has failed for good.
 	sqlIndexesQueued = "SELECT EXISTS (SELECT FROM documentdb_api_catalog.documentdb_index_queue WHERE index_cmd_status IN (1, 2, 3))"
@@ -88,7 +92,7 @@ func (c *conn) createIndexesNow(ctx context.Context, r *request, args []any) (bs
 func (c *conn) awaitIndexes(ctx context.Context, requests []byte) error {
 	wait := firstBuildPause
 	for {
-		if err := c.cluster.node.exec(ctx, asBuilder(), sqlBuildIndex); err != nil {
+		if err := c.cluster.buildNext(ctx); err != nil {
 			return err
 		}
 		var (
@@ -110,6 +114,14 @@ func (c *conn) awaitIndexes(ctx context.Context, requests []byte) error {
 		}
 		wait = min(2*wait, lastBuildPause)
 	}
+}
+
+// buildNext builds one of the indexes that are queued and that nobody builds.
+func (c *cluster) buildNext(ctx context.Context) error {
+	if err := c.node.exec(ctx, asBuilder(), sqlForgetBuilder); err != nil {
+		return err
+	}
+	return c.node.exec(ctx, asBuilder(), sqlBuildIndex)
 }
 
 // buildLater lets resumeIndexes look for unfinished builds.
@@ -145,7 +157,7 @@ func (c *cluster) buildQueued(ctx context.Context) error {
 		if err := c.node.queryRow(ctx, asBuilder(), sqlIndexesQueued, nil, &queued); err != nil || !queued {
 			return err
 		}
-		if err := c.node.exec(ctx, asBuilder(), sqlBuildIndex); err != nil {
+		if err := c.buildNext(ctx); err != nil {
 			return err
 		}
 		if !pause(ctx, wait) {
