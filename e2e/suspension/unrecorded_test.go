@@ -2,15 +2,16 @@ package suspension
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
-	"github.com/jackc/pgx/v5"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
-	"tine/internal/engine"
 )
 
 // A cluster that was woken while the control plane's database refused to record it is served, and shown as awake as soon as that is possible. Whatever is asked
@@ -49,7 +50,7 @@ func TestWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see
 			c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
 			insert(t, c, 1)
 			suspend(t, c, 0)
-			allow := refuseWakes(t)
+			allow := tine.RefuseWakes(t)
 			wantIDs(t, c, 1)
 			pid := nodePID(t)
 			if !isSuspended(t, c) {
@@ -76,24 +77,136 @@ func TestWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see
 	}
 }
 
-// Two clusters of which one runs although its row says that it is suspended exchange their data, and both are watched afterwards: a node that is killed comes back.
-func TestSwapAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
-	c, other := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded"))), tine.NewCluster(t, harness.CreateRequest(tine.NewName("other")))
-	insert(t, c, 1)
-	insert(t, other, 2)
-	suspend(t, other, 1)
-	suspend(t, c, 0)
-	allow := refuseWakes(t)
-	wantIDs(t, c, 1)
-	call(t, http.MethodPost, c, "swap", map[string]any{"with": other.Name})
-	allow()
-	wantEvents(t, c, "cluster_swap_done", 1)
-	for _, c := range []*godo.Database{c, other} {
-		tine.WaitFor(t, "both to be awake", func() bool { return !isSuspended(t, c) })
+// unrecorded has a cluster fall asleep, and wake without the row saying so until allow is called. It has the documents 1 and 2 of before the moment at, and 3, which
+// was written after the wake. left is how many other nodes run.
+func unrecorded(t *testing.T, c *godo.Database, left int) (awake sleeper, allow func()) {
+	t.Helper()
+	insert(t, c, 1, 2)
+	awake = sleeper{Database: c, at: now()}
+	suspend(t, c, left)
+	allow = tine.RefuseWakes(t)
+	insert(t, c, 3)
+	if !isSuspended(t, c) {
+		t.Fatal("the wake was recorded: the test has not refused it")
 	}
-	tine.WaitNodes(t, 2)
-	wantIDs(t, c, 2)
-	wantIDs(t, other, 1)
+	return awake, allow
+}
+
+// exchangeUnrecorded asks for an exchange that works on the node of c, whose wake is not recorded: it fails, c goes on and gets document 4, and once the wake can be
+// recorded it is done. It returns the cluster that keeps the state before, if one does.
+func exchangeUnrecorded(t *testing.T, c sleeper, allow func(), asked *godo.Database, kind string, body map[string]any) *godo.Database {
+	t.Helper()
+	var answer struct {
+		Kept struct {
+			ID string `json:"id"`
+		} `json:"kept"`
+	}
+	var root any = &answer
+	if kind == "swap" {
+		root = nil // its answer has no body
+	}
+	if err := tine.Call(t.Context(), http.MethodPost, "/v2/databases/"+asked.ID+"/"+kind, body, root); err != nil {
+		t.Fatal(err, tine.LastLines())
+	}
+	tine.WaitFailed(t, "cluster_swap", asked.ID)
+	insert(t, c.Database, 4)
+	if !isSuspended(t, c.Database) {
+		t.Fatal("the wake was recorded: the test has not refused it")
+	}
+	allow()
+	wantEvents(t, asked, "cluster_"+kind+"_done", 1)
+	if answer.Kept.ID == "" {
+		return nil
+	}
+	t.Cleanup(func() { tine.Discard(t, answer.Kept.ID) })
+	kept, _, err := tine.API.Databases.Get(t.Context(), answer.Kept.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+// wantWatched fails unless clusters, all that there are, are awake and shown so, can be suspended, and wake.
+func wantWatched(t *testing.T, all ...*godo.Database) {
+	t.Helper()
+	tine.WaitNodes(t, len(all))
+	for _, c := range all {
+		tine.WaitFor(t, c.Name+" to be shown as awake", func() bool { return !isSuspended(t, c) })
+	}
+	for i, c := range all {
+		suspend(t, c, len(all)-1-i)
+	}
+	for i, c := range all {
+		visit(t, c, func(things *mongo.Collection) {
+			if err := things.FindOne(t.Context(), bson.D{}).Err(); err != nil {
+				t.Error(c.Name, err)
+			}
+		})
+		tine.WaitNodes(t, i+1)
+		if isSuspended(t, c) {
+			t.Errorf("%s was woken and is not shown as awake", c.Name)
+		}
+	}
+}
+
+// A cluster that runs although its row says that it is suspended is restored to a moment of before. What was written after the wake is in the state that is kept.
+func TestRestoreAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	c, allow := unrecorded(t, tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded"))), 0)
+	kept := exchangeUnrecorded(t, c, allow, c.Database, "restore", map[string]any{"at": c.at.UTC().Format(time.RFC3339Nano)})
+	before := asBefore(t, c, kept)
+	wantIDs(t, c.Database, 1, 2)
+	wantIDs(t, before, 1, 2, 3, 4)
+	wantWatched(t, c.Database, before)
+}
+
+// A fork that runs although its row says that it is suspended gets its source's latest state.
+func TestResetAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	source := tine.NewCluster(t, harness.CreateRequest(tine.NewName("source")))
+	insert(t, source, 7)
+	c, allow := unrecorded(t, tine.NewCluster(t, harness.ForkRequest(source.Name, tine.NewName("unrecorded"), time.Time{})), 1)
+	insert(t, source, 8)
+	kept := exchangeUnrecorded(t, c, allow, c.Database, "reset", map[string]any{})
+	before := asBefore(t, c, kept)
+	wantIDs(t, c.Database, 7, 8)
+	wantIDs(t, before, 1, 2, 3, 4, 7)
+	wantIDs(t, source, 7, 8)
+	wantWatched(t, c.Database, before, source)
+}
+
+// A fork is reset to a source that runs although its row says that it is suspended: it gets what was written after the wake. The source needs no record for that.
+func TestResetToASourceWhoseWakeCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	source := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
+	fork := tine.NewCluster(t, harness.ForkRequest(source.Name, tine.NewName("fork"), time.Time{}))
+	insert(t, fork, 9)
+	c, allow := unrecorded(t, source, 1)
+	kept := exchange(t, sleeper{Database: fork}, "reset", nil)
+	before := as(t, kept, "doadmin", fork.Connection.Password)
+	wantIDs(t, fork, 1, 2, 3)
+	wantIDs(t, before, 9)
+	insert(t, source, 4)
+	allow()
+	wantIDs(t, source, 1, 2, 3, 4)
+	wantWatched(t, c.Database, fork, before)
+}
+
+// Two clusters of which one runs although its row says that it is suspended, and the other sleeps, exchange their data, whichever of them was asked.
+func TestSwapAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	for _, ofOther := range []bool{false, true} {
+		t.Run(fmt.Sprintf("asked of the other %v", ofOther), func(t *testing.T) {
+			other := tine.NewCluster(t, harness.CreateRequest(tine.NewName("other")))
+			insert(t, other, 7)
+			suspend(t, other, 0)
+			c, allow := unrecorded(t, tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded"))), 0)
+			asked, with := c.Database, other
+			if ofOther {
+				asked, with = with, asked
+			}
+			exchangeUnrecorded(t, c, allow, asked, "swap", map[string]any{"with": with.Name})
+			wantIDs(t, c.Database, 7)
+			wantIDs(t, other, 1, 2, 3, 4)
+			wantWatched(t, c.Database, other)
+		})
+	}
 }
 
 func askForUpdate(t *testing.T, c *godo.Database) {
@@ -134,40 +247,4 @@ func nodePID(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pid
-}
-
-// refuseWakes has the control plane's database fail whoever records that a cluster is awake, until allow is called. Nothing else of it fails.
-func refuseWakes(t *testing.T) (allow func()) {
-	t.Helper()
-	control(t, `CREATE FUNCTION tine.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused by a test'; END $$;
-		CREATE TRIGGER refuse BEFORE UPDATE ON tine.clusters FOR EACH ROW
-		WHEN (OLD.suspended_at IS NOT NULL AND NEW.suspended_at IS NULL) EXECUTE FUNCTION tine.refuse()`)
-	allowed := false
-	allow = func() {
-		if !allowed {
-			control(t, "DROP TRIGGER refuse ON tine.clusters; DROP FUNCTION tine.refuse")
-		}
-		allowed = true
-	}
-	t.Cleanup(allow)
-	return allow
-}
-
-// control executes statements in the control plane's database.
-func control(t *testing.T, sql string) {
-	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	cfg, err := pgx.ParseConfig("host=/run/tine user=postgres sslmode=disable dbname=tine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.DialFunc = engine.Dialer(filepath.Join(tine.DataDir(), "sockets", "control"))
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-		t.Fatal(err)
-	}
 }
