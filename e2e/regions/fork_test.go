@@ -45,7 +45,7 @@ func insert(t *testing.T, c *cluster, ids ...int) {
 	t.Helper()
 	for _, id := range ids {
 		if _, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: id}}); err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 	}
 }
@@ -81,7 +81,7 @@ func wantNoTransit(t *testing.T) {
 			t.Log("left:", left)
 		}
 	})
-	waitFor(t, "transfers to leave nothing", func() bool {
+	tine.WaitFor(t, "transfers to leave nothing", func() bool {
 		left = nil
 		for _, region := range []string{near, far, third} {
 			for _, dir := range []string{"transit", "parts", "incoming"} {
@@ -143,13 +143,13 @@ func limited(t *testing.T, mibPerSecond string) {
 }
 
 func TestForkIntoAnotherRegion(t *testing.T) { //nolint:paralleltest // it counts what pools hold
-	source := newCluster(t, harness.CreateRequest(newName("source")))
+	source := newCluster(t, harness.CreateRequest(tine.NewName("source")))
 	insert(t, source, 1, 2)
 	at := now()
 	insert(t, source, 3)
-	past := newCluster(t, in(far, harness.ForkRequest(source.Name, newName("past"), at)))
+	past := newCluster(t, in(far, harness.ForkRequest(source.Name, tine.NewName("past"), at)))
 	wantDocuments(t, past, 1, 2)
-	latest := newCluster(t, in(far, harness.ForkRequest(source.Name, newName("latest"), time.Time{})))
+	latest := newCluster(t, in(far, harness.ForkRequest(source.Name, tine.NewName("latest"), time.Time{})))
 	wantDocuments(t, latest, 1, 2, 3)
 	if latest.RegionSlug != far || len(held(t, far, "volumes")) != 2 {
 		t.Errorf("the fork is in %s, whose pool has %v", latest.RegionSlug, held(t, far, "volumes"))
@@ -158,26 +158,26 @@ func TestForkIntoAnotherRegion(t *testing.T) { //nolint:paralleltest // it count
 	insert(t, source, 5)
 	wantDocuments(t, latest, 1, 2, 3, 4)
 	wantDocuments(t, source, 1, 2, 3, 5)
-	back := newCluster(t, in(near, harness.ForkRequest(latest.Name, newName("back"), now())))
+	back := newCluster(t, in(near, harness.ForkRequest(latest.Name, tine.NewName("back"), now())))
 	wantDocuments(t, back, 1, 2, 3, 4)
 	wantNoTransit(t)
 }
 
 // A fork is brought to an end whatever kills Tine, and what is there is not sent again.
 func TestForkIntoAnotherRegionThroughKills(t *testing.T) { //nolint:paralleltest // it kills Tine
-	source := newCluster(t, harness.CreateRequest(newName("source")))
+	source := newCluster(t, harness.CreateRequest(tine.NewName("source")))
 	insert(t, source, 1, 2)
 	at := now()
 	insert(t, source, 3)
 	for _, step := range []string{"transfer/state", "transfer/send", "transfer/volume", "fork/node", "fork/online"} {
 		t.Run(step, func(t *testing.T) {
 			restart(t, "TINE_FAILPOINT="+step)
-			made := begin(t, in(far, harness.ForkRequest(source.Name, newName("fork"), at)))
+			made := begin(t, in(far, harness.ForkRequest(source.Name, tine.NewName("fork"), at)))
 			killed(t)
 			if err := tine.WaitOnline(t.Context(), made.ID); err != nil {
-				t.Fatal(err, lastLines())
+				t.Fatal(err, tine.LastLines())
 			}
-			wantDocuments(t, &cluster{made, connect(t, made.Connection.URI)}, 1, 2)
+			wantDocuments(t, connected(t, made), 1, 2)
 			wantNoTransit(t)
 		})
 	}
@@ -190,21 +190,17 @@ func begin(t *testing.T, r *godo.DatabaseCreateRequest) *godo.Database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := tine.Remove(context.WithoutCancel(t.Context()), made.ID); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { tine.Discard(t, made.ID) })
 	return made
 }
 
 func TestForkIntoAnotherRegionIsInterruptedInTheMiddle(t *testing.T) { //nolint:paralleltest // it kills Tine
 	limited(t, "8")
-	source := newCluster(t, harness.CreateRequest(newName("source")))
+	source := newCluster(t, harness.CreateRequest(tine.NewName("source")))
 	insert(t, source, 1)
-	made := begin(t, in(far, harness.ForkRequest(source.Name, newName("fork"), now())))
+	made := begin(t, in(far, harness.ForkRequest(source.Name, tine.NewName("fork"), now())))
 	var seen transfer
-	waitFor(t, "progress", func() bool {
+	tine.WaitFor(t, "progress", func() bool {
 		s := stateOf(t, made.ID)
 		if s.Transfer != nil {
 			seen = *s.Transfer
@@ -222,7 +218,7 @@ func TestForkIntoAnotherRegionIsInterruptedInTheMiddle(t *testing.T) { //nolint:
 		t.Fatal(err)
 	}
 	// In order, too: nothing goes on without Tine.
-	waitFor(t, "the fork to go on", func() bool { s := stateOf(t, made.ID); return s.Transfer != nil && s.Transfer.SentBytes > 10<<20 })
+	tine.WaitFor(t, "the fork to go on", func() bool { s := stateOf(t, made.ID); return s.Transfer != nil && s.Transfer.SentBytes > 10<<20 })
 	if err := tine.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -231,16 +227,16 @@ func TestForkIntoAnotherRegionIsInterruptedInTheMiddle(t *testing.T) { //nolint:
 		t.Fatal(err)
 	}
 	if err := tine.WaitOnline(t.Context(), made.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
-	wantDocuments(t, &cluster{made, connect(t, made.Connection.URI)}, 1)
+	wantDocuments(t, connected(t, made), 1)
 	wantNoTransit(t)
 	// One that is not wanted any more is not sent to its end.
-	unwanted, _, err := tine.API.Databases.Create(t.Context(), in(far, harness.ForkRequest(source.Name, newName("fork"), now())))
+	unwanted, _, err := tine.API.Databases.Create(t.Context(), in(far, harness.ForkRequest(source.Name, tine.NewName("fork"), now())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "progress", func() bool { s := stateOf(t, unwanted.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
+	tine.WaitFor(t, "progress", func() bool { s := stateOf(t, unwanted.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
 	if err := tine.Remove(t.Context(), unwanted.ID); err != nil {
 		t.Fatal(err)
 	}

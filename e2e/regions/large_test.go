@@ -13,7 +13,7 @@ import (
 // A volume that is sent as a whole goes in parts, and those that have arrived before a kill do not go again.
 func TestForkOfALargeClusterGoesOnWithItsPart(t *testing.T) { //nolint:paralleltest // it kills Tine
 	limited(t, "64")
-	source := newCluster(t, harness.CreateRequest(newName("large")))
+	source := newCluster(t, harness.CreateRequest(tine.NewName("large")))
 	collection := source.client.Database("d").Collection("large")
 	const batches, batch, size = 80, 64, 64 << 10 // 320 MiB, and as much in the log
 	for i := range batches {
@@ -24,14 +24,14 @@ func TestForkOfALargeClusterGoesOnWithItsPart(t *testing.T) { //nolint:parallelt
 			docs[j] = bson.D{{Key: "_id", Value: i*batch + j}, {Key: "p", Value: padding}}
 		}
 		if _, err := collection.InsertMany(t.Context(), docs); err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 	}
 	insert(t, source, 1)
-	made := begin(t, in(far, harness.ForkRequest(source.Name, newName("fork"), time.Time{})))
+	made := begin(t, in(far, harness.ForkRequest(source.Name, tine.NewName("fork"), time.Time{})))
 	insert(t, source, 2)
 	const part = 256 << 20
-	waitFor(t, "a part to arrive", func() bool { return len(held(t, far, "parts")) > 0 && sent(t, made.ID) > part+part/8 })
+	tine.WaitFor(t, "a part to arrive", func() bool { return len(held(t, far, "parts")) > 0 && sent(t, made.ID) > part+part/8 })
 	if err := tine.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestForkOfALargeClusterGoesOnWithItsPart(t *testing.T) { //nolint:parallelt
 	}
 	// The count begins with what has arrived, and what has arrived is what was sent but for a part at most.
 	first := int64(0)
-	waitFor(t, "the fork to go on", func() bool {
+	tine.WaitFor(t, "the fork to go on", func() bool {
 		first = sent(t, made.ID)
 		return first > 0 && stateOf(t, made.ID).Transfer.SecondsLeft != nil || stateOf(t, made.ID).Status == "online"
 	})
@@ -49,9 +49,9 @@ func TestForkOfALargeClusterGoesOnWithItsPart(t *testing.T) { //nolint:parallelt
 		t.Errorf("after the kill the fork went on with %d bytes sent", first)
 	}
 	if err := tine.WaitOnline(t.Context(), made.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
-	fork := &cluster{made, connect(t, made.Connection.URI)}
+	fork := connected(t, made)
 	if n, err := fork.client.Database("d").Collection("large").CountDocuments(t.Context(), bson.D{}); err != nil || n != batches*batch {
 		t.Errorf("the fork has %d documents, %v", n, err)
 	}

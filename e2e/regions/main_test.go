@@ -2,26 +2,22 @@
 package regions
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"tine/e2e/harness"
-	"tine/internal/contract"
+	"tine/e2e/harness/suite"
 )
 
 // tine is the Tine of all tests. They run one after the other: some kill it. Its region nyc1 has the pool of all regions, fra1 one of its own.
-var tine *harness.Tine
+var tine suite.Suite
 
 const near, far = "nyc1", "fra1"
 
@@ -32,14 +28,7 @@ func operatorsMount() string { return filepath.Join(tine.Dir, third) }
 
 const farPool = "{image_gib: 6}"
 
-func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, &tine, harness.Options{ImageGiB: 6, Transport: contract.Wrap}, func(ctx context.Context, tine *harness.Tine) error {
-		if err := configure(""); err != nil {
-			return err
-		}
-		return tine.Start(ctx)
-	}))
-}
+func TestMain(m *testing.M) { os.Exit(tine.Main(m, 6, func() error { return configure("") })) }
 
 // configure gives Tine two regions, of which one has a pool of its own, and more settings.
 func configure(more string) error { return configurePools(map[string]string{far: farPool}, more) }
@@ -80,55 +69,27 @@ func held(t *testing.T, region, dir string) []string {
 	return names
 }
 
-var names atomic.Int64
-
-func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, names.Add(1)) }
-
 // cluster is one with a client of its own.
 type cluster struct {
 	*godo.Database
 	client *mongo.Client
 }
 
-// newCluster makes what the request asks for; it is destroyed when the test ends.
+// newCluster makes what the request asks for; it is destroyed when the test ends, unless it is gone.
 func newCluster(t *testing.T, r *godo.DatabaseCreateRequest) *cluster {
 	t.Helper()
-	c, err := tine.Make(t.Context(), r)
-	if err != nil {
-		t.Fatal(err, lastLines())
-	}
-	t.Cleanup(func() {
-		if err := tine.Remove(context.WithoutCancel(t.Context()), c.ID); err != nil {
-			t.Errorf("destroy cluster %s: %v", c.Name, err)
-		}
-	})
-	return &cluster{Database: c, client: connect(t, c.Connection.URI)}
+	return connected(t, tine.NewCluster(t, r))
+}
+
+func connected(t *testing.T, c *godo.Database) *cluster {
+	t.Helper()
+	return &cluster{Database: c, client: tine.Connect(t, c.Connection.URI)}
 }
 
 // in puts a request into a region.
 func in(region string, r *godo.DatabaseCreateRequest) *godo.DatabaseCreateRequest {
 	r.Region = region
 	return r
-}
-
-func connect(t *testing.T, uri string) *mongo.Client {
-	t.Helper()
-	client, err := harness.Connect(t.Context(), uri)
-	if err != nil {
-		t.Fatal(err, lastLines())
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
-	return client
-}
-
-func lastLines() string {
-	const count = 60
-	lines := strings.Split(tine.LogText(), "\n")
-	lines = slices.DeleteFunc(lines, func(l string) bool {
-		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation") ||
-			strings.Contains(l, "maintenance.") || strings.Contains(l, "producer: ") || strings.Contains(l, "leadership.") || strings.Contains(l, "jobcompleter.") || strings.Contains(l, "Client: ")
-	})
-	return "\n" + strings.Join(lines[max(0, len(lines)-count):], "\n")
 }
 
 // now is a moment of a node's clock that is over.
@@ -140,21 +101,10 @@ func now() time.Time {
 	return at
 }
 
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for !done() {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for ", what, lastLines())
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
 // wantNoSenders fails unless all programs end that send or receive a volume of this Tine.
 func wantNoSenders(t *testing.T) {
 	t.Helper()
-	waitFor(t, "senders to end", func() bool {
+	tine.WaitFor(t, "senders to end", func() bool {
 		lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 		if err != nil {
 			t.Fatal(err)

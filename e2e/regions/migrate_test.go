@@ -59,13 +59,13 @@ func takePoint(t *testing.T, c *cluster, region string) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "a restore point", func() bool { return len(points(t, region)) > before })
+	tine.WaitFor(t, "a restore point", func() bool { return len(points(t, region)) > before })
 }
 
 // A cluster that is written to moves to another region and back: endpoint, users and documents stay, no acknowledged write is lost, its history of
 // before is still there, and nothing is left where it was.
 func TestMigrationUnderWritesLosesNothing(t *testing.T) { //nolint:paralleltest // it counts what pools hold
-	c := newCluster(t, harness.CreateRequest(newName("moves")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("moves")))
 	if _, _, err := createUser(t, c, "anna"); err != nil {
 		t.Fatal(err)
 	}
@@ -80,14 +80,14 @@ func TestMigrationUnderWritesLosesNothing(t *testing.T) { //nolint:paralleltest 
 	for w := range writers {
 		go func() { failed <- o.Run(ctx, w, c.client.Database("d").Collection("oracle")) }()
 	}
-	waitFor(t, "writes", func() bool { return o.Acknowledged() > 300 })
+	tine.WaitFor(t, "writes", func() bool { return o.Acknowledged() > 300 })
 	middle := time.Now()
 	migrate(t, c.ID, far)
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	enough := o.Acknowledged() + 300
-	waitFor(t, "writes after the migration", func() bool { return o.Acknowledged() > enough })
+	tine.WaitFor(t, "writes after the migration", func() bool { return o.Acknowledged() > enough })
 	after := time.Now()
 	stop()
 	for range writers {
@@ -115,10 +115,10 @@ func TestMigrationUnderWritesLosesNothing(t *testing.T) { //nolint:paralleltest 
 	wantNoTransit(t)
 
 	// The past, on this side of the migration and on the other.
-	old := newCluster(t, in("", harness.ForkRequest(c.Name, newName("old"), past)))
+	old := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("old"), past)))
 	wantDocuments(t, old, 1, 2)
 	for _, at := range []time.Time{middle, after} {
-		fork := newCluster(t, in("", harness.ForkRequest(c.Name, newName("at"), at)))
+		fork := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("at"), at)))
 		if err := o.Check(t.Context(), fork.client.Database("d").Collection("oracle"), at); err != nil {
 			t.Error(err)
 		}
@@ -128,10 +128,10 @@ func TestMigrationUnderWritesLosesNothing(t *testing.T) { //nolint:paralleltest 
 	}
 	migrate(t, c.ID, near)
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	wantDocuments(t, c, 1, 2, 3)
-	back := newCluster(t, in("", harness.ForkRequest(c.Name, newName("back"), past)))
+	back := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("back"), past)))
 	wantDocuments(t, back, 1, 2)
 	wantNoTransit(t)
 	events, err := tine.Events(t.Context(), c.ID)
@@ -152,7 +152,7 @@ func TestMigrationUnderWritesLosesNothing(t *testing.T) { //nolint:paralleltest 
 
 // A migration is brought to an end whatever kills Tine.
 func TestMigrationThroughKills(t *testing.T) { //nolint:paralleltest // it kills Tine
-	c := newCluster(t, harness.CreateRequest(newName("moves")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("moves")))
 	var ids []int
 	at := time.Time{}
 	region := near
@@ -170,7 +170,7 @@ func TestMigrationThroughKills(t *testing.T) { //nolint:paralleltest // it kills
 			migrate(t, c.ID, region)
 			killed(t)
 			if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-				t.Fatal(err, lastLines())
+				t.Fatal(err, tine.LastLines())
 			}
 			if s := stateOf(t, c.ID); s.Region != region {
 				t.Errorf("the cluster is in %s, want %s", s.Region, region)
@@ -184,21 +184,21 @@ func TestMigrationThroughKills(t *testing.T) { //nolint:paralleltest // it kills
 			}
 		})
 	}
-	fork := newCluster(t, in("", harness.ForkRequest(c.Name, newName("past"), at)))
+	fork := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("past"), at)))
 	wantDocuments(t, fork, 0, 1, 2)
 }
 
 // What has arrived is not sent again, and a cluster that is destroyed on its way leaves nothing.
 func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it kills Tine
 	limited(t, "8")
-	c := newCluster(t, harness.CreateRequest(newName("moves")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("moves")))
 	insert(t, c, 1)
 	for range 2 {
 		takePoint(t, c, near)
 	}
 	many := len(points(t, near))
 	migrate(t, c.ID, far)
-	waitFor(t, "the first restore points to arrive", func() bool { return len(points(t, far)) >= 2 })
+	tine.WaitFor(t, "the first restore points to arrive", func() bool { return len(points(t, far)) >= 2 })
 	if err := tine.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it k
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the node to come back", func() bool {
+	tine.WaitFor(t, "the node to come back", func() bool {
 		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 3}})
 		return err == nil || mongo.IsDuplicateKeyError(err)
 	})
@@ -239,7 +239,7 @@ func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it k
 		t.Fatal(err)
 	}
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if again := arrivals(t, arrived); again != inodes {
 		t.Errorf("what had arrived was sent again: %s, before %s", again, inodes)
@@ -247,12 +247,12 @@ func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it k
 	wantDocuments(t, c, 1, 2, 3)
 	wantNothing(t, near)
 
-	unwanted, err := tine.Make(t.Context(), harness.CreateRequest(newName("unwanted")))
+	unwanted, err := tine.Make(t.Context(), harness.CreateRequest(tine.NewName("unwanted")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	migrate(t, unwanted.ID, far)
-	waitFor(t, "progress", func() bool { s := stateOf(t, unwanted.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
+	tine.WaitFor(t, "progress", func() bool { s := stateOf(t, unwanted.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
 	if err := tine.Remove(t.Context(), unwanted.ID); err != nil {
 		t.Fatal(err)
 	}

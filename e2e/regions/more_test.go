@@ -14,15 +14,15 @@ import (
 
 // A suspended cluster moves in its sleep, and wakes where it is then.
 func TestSuspendedClusterMigrates(t *testing.T) { //nolint:paralleltest // it counts what pools hold
-	c := newCluster(t, harness.CreateRequest(newName("sleeps")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("sleeps")))
 	insert(t, c, 1)
 	if err := tine.Call(t.Context(), http.MethodPut, "/v2/databases/"+c.ID+"/suspension", map[string]any{"now": true}, nil); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the cluster to be suspended", func() bool { return stateOf(t, c.ID).Suspended })
+	tine.WaitFor(t, "the cluster to be suspended", func() bool { return stateOf(t, c.ID).Suspended })
 	migrate(t, c.ID, far)
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if s := stateOf(t, c.ID); !s.Suspended || s.Region != far {
 		t.Errorf("after the migration the cluster is %+v", s)
@@ -38,16 +38,16 @@ func TestSuspendedClusterMigrates(t *testing.T) { //nolint:paralleltest // it co
 
 // A fork in another region gets its source's latest state; a swap is for clusters of one pool.
 func TestResetOfAForkInAnotherRegion(t *testing.T) { //nolint:paralleltest // it counts what pools hold
-	source := newCluster(t, harness.CreateRequest(newName("source")))
+	source := newCluster(t, harness.CreateRequest(tine.NewName("source")))
 	insert(t, source, 1)
-	fork := newCluster(t, in(far, harness.ForkRequest(source.Name, newName("fork"), time.Time{})))
+	fork := newCluster(t, in(far, harness.ForkRequest(source.Name, tine.NewName("fork"), time.Time{})))
 	insert(t, fork, 2)
 	insert(t, source, 3)
 	err := tine.Call(t.Context(), http.MethodPost, "/v2/databases/"+fork.ID+"/swap", map[string]any{"with": source.Name}, nil)
 	wantRefused(t, err, "with must be a cluster of the region fra1")
 	kept, err := tine.Exchange(t.Context(), "reset", fork.ID, nil)
 	if err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	wantDocuments(t, fork, 1, 3)
 	if s := stateOf(t, fork.ID); s.Region != far {
@@ -65,10 +65,10 @@ func TestResetOfAForkInAnotherRegion(t *testing.T) { //nolint:paralleltest // it
 // A migration to a disk that turns out to be too small is given up, and the cluster is where it was.
 func TestMigrationToAFullDiskLeavesTheClusterWhereItIs(t *testing.T) { //nolint:paralleltest // it fills a pool
 	limited(t, "4")
-	c := newCluster(t, harness.CreateRequest(newName("stays")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("stays")))
 	insert(t, c, 1)
 	migrate(t, c.ID, far)
-	waitFor(t, "progress", func() bool { s := stateOf(t, c.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
+	tine.WaitFor(t, "progress", func() bool { s := stateOf(t, c.ID); return s.Transfer != nil && s.Transfer.SentBytes > 0 })
 	filler := filepath.Join(poolOf(far), "filler")
 	f, err := os.Create(filler)
 	if err != nil {
@@ -85,7 +85,7 @@ func TestMigrationToAFullDiskLeavesTheClusterWhereItIs(t *testing.T) { //nolint:
 		t.Fatal(err)
 	}
 	if err := tine.WaitEvents(t.Context(), c.ID, "cluster_migrate_failed", 1); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if s := stateOf(t, c.ID); s.Status != "online" || s.Region != near || s.Transfer != nil {
 		t.Errorf("after the migration was given up the cluster is %+v", s)
@@ -96,8 +96,8 @@ func TestMigrationToAFullDiskLeavesTheClusterWhereItIs(t *testing.T) { //nolint:
 		t.Fatal(err)
 	}
 	wantNothing(t, far)
-	waitFor(t, "room in the region", func() bool {
-		made, _, err := tine.API.Databases.Create(t.Context(), in(far, harness.CreateRequest(newName("fits"))))
+	tine.WaitFor(t, "room in the region", func() bool {
+		made, _, err := tine.API.Databases.Create(t.Context(), in(far, harness.CreateRequest(tine.NewName("fits"))))
 		return err == nil && tine.WaitOnline(t.Context(), made.ID) == nil && tine.Remove(t.Context(), made.ID) == nil
 	})
 }

@@ -12,11 +12,11 @@ import (
 // A cluster is made, forked and kept in the pool of its region, and is found there again by the next process.
 func TestClusterLivesInThePoolOfItsRegion(t *testing.T) { //nolint:paralleltest // it stops Tine
 	before := len(held(t, near, "volumes"))
-	c := newCluster(t, in(far, harness.CreateRequest(newName("far"))))
+	c := newCluster(t, in(far, harness.CreateRequest(tine.NewName("far"))))
 	if _, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	fork := newCluster(t, in("", harness.ForkRequest(c.Name, newName("fork"), now())))
+	fork := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("fork"), now())))
 	if n, err := fork.client.Database("d").Collection("c").CountDocuments(t.Context(), bson.D{}); n != 1 || err != nil {
 		t.Errorf("the fork has %d documents, %v", n, err)
 	}

@@ -22,7 +22,7 @@ import (
 // A cluster goes around three regions, of which one has a file system on a disk of its operator's, who mounts it. It is forked from there into another one.
 func TestThreePools(t *testing.T) { //nolint:paralleltest // it restarts Tine
 	own := operatorsPool(t)
-	c := newCluster(t, harness.CreateRequest(newName("around")))
+	c := newCluster(t, harness.CreateRequest(tine.NewName("around")))
 	insert(t, c, 1, 2)
 	past := now()
 	insert(t, c, 3)
@@ -39,7 +39,7 @@ func TestThreePools(t *testing.T) { //nolint:paralleltest // it restarts Tine
 	}
 	wantNothing(t, near)
 	wantNothing(t, far)
-	fork := newCluster(t, in(far, harness.ForkRequest(c.Name, newName("fork"), now())))
+	fork := newCluster(t, in(far, harness.ForkRequest(c.Name, tine.NewName("fork"), now())))
 	insert(t, c, 4)
 	if got := contents(t, fork); got != want {
 		t.Errorf("the fork has the contents %s, want %s", got, want)
@@ -48,7 +48,7 @@ func TestThreePools(t *testing.T) { //nolint:paralleltest // it restarts Tine
 	wantNothing(t, third)
 	wantDocuments(t, c, 1, 2, 3, 4)
 	wantDocuments(t, fork, 1, 2, 3)
-	old := newCluster(t, harness.ForkRequest(c.Name, newName("old"), past))
+	old := newCluster(t, harness.ForkRequest(c.Name, tine.NewName("old"), past))
 	wantDocuments(t, old, 1, 2)
 	wantNoTransit(t)
 }
@@ -57,10 +57,10 @@ func moveTo(t *testing.T, c *cluster, region string) {
 	t.Helper()
 	migrate(t, c.ID, region)
 	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
-		t.Fatal(err, lastLines())
+		t.Fatal(err, tine.LastLines())
 	}
 	if s := stateOf(t, c.ID); s.Region != region {
-		t.Fatalf("after the migration the cluster is %+v%s", s, lastLines())
+		t.Fatalf("after the migration the cluster is %+v%s", s, tine.LastLines())
 	}
 }
 
@@ -71,13 +71,13 @@ func contents(t *testing.T, c *cluster) string {
 	for _, name := range []string{"c", "padding"} {
 		cursor, err := c.client.Database("d").Collection(name).Find(t.Context(), bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 		if err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 		for cursor.Next(t.Context()) {
 			_, _ = sum.Write(cursor.Current) // cannot fail
 		}
 		if err := errors.Join(cursor.Err(), cursor.Close(t.Context())); err != nil {
-			t.Fatal(err, lastLines())
+			t.Fatal(err, tine.LastLines())
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -97,7 +97,7 @@ func operatorsPool(t *testing.T) (dir string) {
 	command(t, "mkfs.btrfs", "-q", device)
 	command(t, "mount", device, dir)
 	t.Cleanup(func() {
-		waitFor(t, "nobody to use the operator's disk", func() bool { return !errors.Is(unix.Unmount(dir, 0), unix.EBUSY) })
+		tine.WaitFor(t, "nobody to use the operator's disk", func() bool { return !errors.Is(unix.Unmount(dir, 0), unix.EBUSY) })
 	})
 	again := func(pools map[string]string) {
 		if err := errors.Join(configurePools(pools, ""), tine.Stop(context.WithoutCancel(t.Context()))); err != nil {

@@ -26,11 +26,16 @@ type Suite struct {
 	names atomic.Int64
 }
 
-// Awake runs a package's tests with a Tine whose clusters do not fall asleep unless a test asks for it, and returns the code to exit with.
+// Awake is Main with a Tine whose clusters do not fall asleep unless a test asks for it.
 func (s *Suite) Awake(m *testing.M, imageGiB int) (code int) {
+	return s.Main(m, imageGiB, func() error { return s.Configure("suspend:\n  after: 0s\n") })
+}
+
+// Main runs a package's tests with a Tine that is started when configure has configured it, and returns the code to exit with.
+func (s *Suite) Main(m *testing.M, imageGiB int, configure func() error) (code int) {
 	options := harness.Options{ImageGiB: imageGiB, Transport: contract.Wrap}
 	return harness.Main(m, &s.Tine, options, func(ctx context.Context, tine *harness.Tine) error {
-		if err := tine.Configure("suspend:\n  after: 0s\n"); err != nil {
+		if err := configure(); err != nil {
 			return err
 		}
 		return tine.Start(ctx)
@@ -76,28 +81,35 @@ func (s *Suite) Connect(t *testing.T, uri string) *mongo.Client {
 
 // LastLines are those of Tine's log that may say why a test fails.
 func (s *Suite) LastLines() string {
-	const count = 40
-	lines := slices.DeleteFunc(strings.Split(s.LogText(), "\n"), func(l string) bool {
-		return strings.Contains(l, "request served") || strings.Contains(l, "slow operation")
+	const count = 60
+	noise := []string{"request served", "slow operation", "maintenance.", "producer: ", "leadership.", "jobcompleter.", "Client: "}
+	lines := slices.DeleteFunc(strings.Split(s.LogText(), "\n"), func(line string) bool {
+		return slices.ContainsFunc(noise, func(n string) bool { return strings.Contains(line, n) })
 	})
 	return "\n" + strings.Join(lines[max(0, len(lines)-count):], "\n")
 }
 
 const (
-	// patience is far longer than anything takes that is waited for; pause is between two looks at something that takes about 100 ms.
+	// patience is far longer than anything takes that is waited for.
 	patience = time.Minute
-	pause    = 3 * time.Millisecond
+	// pause is between two looks at something that takes about 100 ms, longPause at what has taken more than soon.
+	pause     = 3 * time.Millisecond
+	soon      = time.Second
+	longPause = 20 * time.Millisecond
 )
 
 // WaitFor returns when done says so.
 func (s *Suite) WaitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !done() {
-		if time.Now().After(deadline) {
+	for began := time.Now(); !done(); {
+		switch waited := time.Since(began); {
+		case waited > patience:
 			t.Fatal("waited in vain for ", what, s.LastLines())
+		case waited > soon:
+			time.Sleep(longPause)
+		default:
+			time.Sleep(pause)
 		}
-		time.Sleep(pause)
 	}
 }
 
