@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -34,6 +35,63 @@ func TestSuspendedClusterMigrates(t *testing.T) { //nolint:paralleltest // it co
 	}
 	insert(t, c, 2)
 	wantDocuments(t, c, 1, 2)
+}
+
+// A cluster that runs although its row says that it is suspended moves as one that is awake: it is served until it is cut off, which fails until its wake can be
+// recorded, and nothing that was acknowledged is lost, also if Tine is killed meanwhile.
+func TestClusterWhoseWakeCouldNotBeRecordedMigrates(t *testing.T) { //nolint:paralleltest // it counts what pools hold, and kills Tine
+	for _, kills := range []bool{false, true} {
+		t.Run(fmt.Sprintf("killed %v", kills), func(t *testing.T) {
+			c := newCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
+			insert(t, c, 1)
+			past := now()
+			if err := tine.Suspend(t.Context(), c.ID); err != nil {
+				t.Fatal(err, tine.LastLines())
+			}
+			tine.WaitNodes(t, 0)
+			allow := tine.RefuseWakes(t)
+			insert(t, c, 2)
+			migrate(t, c.ID, far)
+			tine.WaitFailed(t, "cluster_change", c.ID)
+			insert(t, c, 3)
+			if s := stateOf(t, c.ID); s.Status != "migrating" || s.Region != near || !s.Suspended {
+				t.Errorf("while its wake cannot be recorded the cluster is %+v", s)
+			}
+			if kills {
+				if err := tine.Kill(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := tine.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				insert(t, c, 4)
+			}
+			allow()
+			if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
+				t.Fatal(err, tine.LastLines())
+			}
+			if s := stateOf(t, c.ID); s.Region != far || s.Suspended {
+				t.Errorf("after the migration the cluster is %+v", s)
+			}
+			tine.WaitNodes(t, 1) // no client has woken it there
+			wantNothing(t, near)
+			all := []int{1, 2, 3}
+			if kills {
+				all = append(all, 4)
+			}
+			wantDocuments(t, c, all...)
+			old := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("old"), past)))
+			wantDocuments(t, old, 1)
+			latest := newCluster(t, in("", harness.ForkRequest(c.Name, tine.NewName("latest"), now())))
+			wantDocuments(t, latest, all...)
+			// It is watched: it can be suspended, and wakes.
+			if err := tine.Suspend(t.Context(), c.ID); err != nil {
+				t.Fatal(err, tine.LastLines())
+			}
+			tine.WaitNodes(t, 2)
+			wantDocuments(t, c, all...)
+		})
+	}
 }
 
 // A fork in another region gets its source's latest state; a swap is for clusters of one pool.
