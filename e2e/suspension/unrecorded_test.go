@@ -2,6 +2,7 @@ package suspension
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -207,6 +208,37 @@ func TestSwapAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:parallelt
 			wantWatched(t, c.Database, other)
 		})
 	}
+}
+
+// A cluster whose row does not say yet that it is awake, when a new process opens its gateway, is one that is awake for the gateway, too: if nobody comes, it falls
+// asleep when its time has come.
+func TestGatewayThatOpensAfterAWakeThatCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	again := func(after string) {
+		t.Helper()
+		if err := errors.Join(tine.Configure("suspend:\n  after: "+after+"\n"), tine.Stop(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if err := tine.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const after = "2s" // which the cluster keeps
+	again(after)
+	c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
+	insert(t, c, 1)
+	tine.WaitFor(t, "the cluster to fall asleep", func() bool { return isSuspended(t, c) })
+	tine.WaitNodes(t, 0)
+	allow := tine.RefuseWakes(t)
+	insert(t, c, 2)
+	again("0s")
+	if !isSuspended(t, c) || tine.CountNodes(t) != 1 {
+		t.Fatal("the wake was recorded, or the node is stopped: the test has not refused it")
+	}
+	allow()
+	wantEvents(t, c, "cluster_woken", 1)
+	wantEvents(t, c, "cluster_suspended", 2)
+	tine.WaitNodes(t, 0)
+	wantIDs(t, c, 1, 2)
 }
 
 func askForUpdate(t *testing.T, c *godo.Database) {

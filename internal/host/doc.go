@@ -57,8 +57,8 @@
 //
 // A cluster that nobody uses is suspended: history is kept, the gateway has clients wait from then on, the row says so, and the node is stopped. A client who comes
 // has it woken: the node is started, meanwhile the row says so, and the gateway lets clients through. Both hold the cluster's lock, and both keep out who is in its data, or copies
-// them for a fork. If the row says that a cluster sleeps and its node runs, it is awake: its wake
-// could not be recorded. That is tried until it can, and whoever works on the cluster does it before.
+// them for a fork. If the row says that a cluster sleeps and its node runs, it is awake, also
+// for a gateway that opens: its wake could not be recorded. That is tried until it can, and whoever works on the cluster does it before.
 //
 // At start the host converges: what runs and belongs to a cluster is adopted, what should run and does not is started, what belongs to
 // nothing is removed, and jobs that a killed process left are done again. Nodes outlive the host's process.

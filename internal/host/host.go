@@ -321,10 +321,13 @@ func (h *Host) closeGatewayLocked(id string) {
 	delete(h.versions, id)
 }
 
-// gatewayCluster is a cluster as its gateway sees it.
+// gatewayCluster is a cluster as its gateway sees it. Whoever watches its node knows better than the row whether it is asleep: its wake may not be recorded yet.
 func (h *Host) gatewayCluster(c store.Cluster) gateway.Cluster {
+	asleep := c.Suspension != nil
+	if r := h.runningOf(c.ID); r != nil {
+		asleep = r.asleep
+	}
 	return gateway.Cluster{
-		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), Settings: h.gatewaySettings(c),
-		Asleep: c.Suspension != nil,
+		ID: c.ID, Name: c.Name, Version: c.Version, SocketDir: h.socketDir(c), Settings: h.gatewaySettings(c), Asleep: asleep,
 	}
 }
