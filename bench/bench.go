@@ -25,7 +25,7 @@ type Options struct {
 	Runs       int           // of everything that takes well under a second
 	PeerRuns   int           // of what people do today
 	SmallMB    int           // size of the small source, in 10^6 bytes of documents
-	LargeMB    int           // size of the large one
+	LargeMB    int           // size of the large one; 8,000 are 10 GB of tables
 	History    time.Duration // how long the history of the forks at a moment is written
 	Rounds     int           // of everything that the gateway is measured with
 	Round      time.Duration // how long a contender has its turn in each
@@ -42,7 +42,7 @@ type Options struct {
 // DefaultOptions are what make bench measures.
 func DefaultOptions() Options {
 	return Options{
-		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 10_000, History: time.Minute,
+		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 8000, History: 2 * time.Minute,
 		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, TransferMB: 1000, Progress: io.Discard,
 	}
 }
@@ -53,30 +53,54 @@ type section struct {
 	do   func(*bench, context.Context) error
 }
 
-func sections() []section {
-	return []section{
-		{"create", (*bench).create},
-		{"latest", (*bench).latest},
-		{"bytes", (*bench).bytes},
-		{"at", (*bench).at},
-		{"load", (*bench).load},
-		{"clients", (*bench).forksAndClients},
-		{"transfer", (*bench).transfers},
-		{"points", (*bench).points},
-		{"peers", (*bench).peers},
-		{"size", (*bench).size},
-		{"density", (*bench).density},
-		{"gateway", (*bench).gateway},
-		{"idle", (*bench).idle},
-		{"api", (*bench).api},
+// group is the sections that share a Tine, and the sources in it. Its Tine is gone when the next group's is made: they need room one after the other.
+type group struct {
+	sections  []section
+	room      func(Options) int64 // what they write at most
+	image     func(Options) int   // size of the pool in GiB; nil: by room
+	configure func(*bench) error  // before Tine starts; nil: nothing
+}
+
+func groups() []group {
+	return []group{
+		{room: forksRoom, sections: []section{
+			{"create", (*bench).create},
+			{"latest", (*bench).latest},
+			{"bytes", (*bench).bytes},
+			{"at", (*bench).at},
+			{"load", (*bench).load},
+			{"clients", (*bench).forksAndClients},
+			{"peers", (*bench).peers},
+		}},
+		{room: transferRoom, image: transferImageGiB, configure: (*bench).addRegion, sections: []section{{"transfer", (*bench).transfers}}},
+		{room: pointsRoom, sections: []section{{"points", (*bench).points}}},
+		{room: sizeRoom, sections: []section{{"size", (*bench).size}}},
+		{room: densityRoom, sections: []section{{"density", (*bench).density}}},
+		{room: gatewayRoom, sections: []section{
+			{"gateway", (*bench).gateway},
+			{"idle", (*bench).idle},
+			{"api", (*bench).api},
+		}},
 	}
+}
+
+// wanted are the sections of the group that were asked for.
+func (g group) wanted(o Options) (list []section) {
+	for _, s := range g.sections {
+		if o.wants(s.name) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // SectionNames lists what Options.Only takes.
 func SectionNames() []string {
 	var names []string
-	for _, s := range sections() {
-		names = append(names, s.name)
+	for _, g := range groups() {
+		for _, s := range g.sections {
+			names = append(names, s.name)
+		}
 	}
 	return names
 }
@@ -106,7 +130,7 @@ func (o Options) validate() error {
 	return nil
 }
 
-// bench is one run of the benchmark.
+// bench is one run of a group.
 type bench struct {
 	opts Options
 	tine *harness.Tine
@@ -119,7 +143,7 @@ type bench struct {
 }
 
 // Run measures and writes the tables to out, each as soon as it is known. It leaves nothing behind, also when it fails or ctx ends.
-func Run(ctx context.Context, opts Options, out io.Writer) (err error) {
+func Run(ctx context.Context, opts Options, out io.Writer) error {
 	if err := opts.validate(); err != nil {
 		return err
 	}
@@ -128,35 +152,46 @@ func Run(ctx context.Context, opts Options, out io.Writer) (err error) {
 	if err := checkSpace(opts); err != nil {
 		return err
 	}
-	b := &bench{opts: opts, out: out}
 	if err := heading(opts, out); err != nil {
 		return err
 	}
+	for _, g := range groups() {
+		if len(g.wanted(opts)) == 0 {
+			continue
+		}
+		if err := g.run(ctx, opts, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run measures what is wanted of the group, with a Tine that is gone when it returns.
+func (g group) run(ctx context.Context, opts Options, out io.Writer) (err error) {
+	b := &bench{opts: opts, out: out}
 	b.tine, err = harness.New(harness.Options{
-		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: imageGiB(opts), ReplayMiB: opts.ReplayMiB, Clusters: opts.Density + 100,
+		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: g.imageGiB(opts), ReplayMiB: opts.ReplayMiB, Clusters: opts.Density + 100,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare a Tine: %w", err)
 	}
 	defer func() {
+		b.disconnect(context.WithoutCancel(ctx))
 		b.progress("cleaning up")
 		if e := b.tine.Destroy(context.WithoutCancel(ctx)); e != nil {
 			err = errors.Join(err, fmt.Errorf("clean up %s: %w", b.tine.Dir, e))
 		}
 	}()
+	if g.configure != nil {
+		if err := g.configure(b); err != nil {
+			return fmt.Errorf("prepare a Tine: %w", err)
+		}
+	}
 	b.progress("starting Tine in %s", b.tine.Dir)
 	if err := b.tine.Start(ctx); err != nil {
 		return fmt.Errorf("start a Tine: %w", err)
 	}
-	return b.measure(ctx)
-}
-
-func (b *bench) measure(ctx context.Context) error {
-	defer b.disconnect(context.WithoutCancel(ctx))
-	for _, s := range sections() {
-		if !b.opts.wants(s.name) {
-			continue
-		}
+	for _, s := range g.wanted(opts) {
 		b.progress("section %s", s.name)
 		if err := s.do(b, ctx); err != nil {
 			return fmt.Errorf("measure %s: %w", s.name, err)

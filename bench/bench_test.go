@@ -70,6 +70,34 @@ func TestRequestsAreARowWithTheirRate(t *testing.T) {
 	}
 }
 
+// The groups have their room one after the other, so that all of them need no more than the largest.
+func TestGroupsShareTheirRoom(t *testing.T) {
+	t.Parallel()
+	o := DefaultOptions()
+	names, most := map[string]bool{}, int64(0)
+	for _, g := range groups() {
+		for _, s := range g.sections {
+			if names[s.name] {
+				t.Errorf("section %s is in two groups", s.name)
+			}
+			names[s.name] = true
+		}
+		most = max(most, g.needed(o))
+		if image := int64(g.imageGiB(o)) * gib; image < int64(o.SmallMB)*megabyte*bytesPerByte {
+			t.Errorf("the pool of %s has %s", g.sections[0].name, humanBytes(image))
+		}
+	}
+	if most > 72_000*megabyte {
+		t.Errorf("the largest group needs %s; the command's help says 72 GB", humanBytes(most))
+	}
+	o.Only = []string{"latest"}
+	for _, g := range groups() {
+		if wanted := g.wanted(o); (g.sections[0].name == "create") != (len(wanted) == 1) {
+			t.Errorf("of the group of %s there are %d wanted", g.sections[0].name, len(wanted))
+		}
+	}
+}
+
 func TestNumbersAreReadable(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{

@@ -155,7 +155,12 @@ func (b *bench) fillLarge(ctx context.Context) (err error) {
 	if b.large, err = b.quietSource(ctx, "large", int64(b.opts.LargeMB)*megabyte); err != nil {
 		return err
 	}
-	return b.reconfigure(ctx, "")
+	if err := b.reconfigure(ctx, ""); err != nil {
+		return err
+	}
+	// What is compared with copies of it needs the room.
+	b.large, err = b.alone(ctx, b.large)
+	return err
 }
 
 func (b *bench) sizeTable(ctx context.Context, ofSmall, ofLarge []sample, filled time.Duration, wal int64) error {

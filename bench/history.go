@@ -25,6 +25,8 @@ type period struct{ from, to time.Time }
 
 func (p period) length() time.Duration { return p.to.Sub(p.from) }
 
+func (p period) middle() time.Time { return p.from.Add(p.length() / 2).Truncate(time.Microsecond) }
+
 // random is a moment in one of the periods; each moment is as likely as every other.
 func random(periods ...period) time.Time {
 	var all time.Duration

@@ -69,6 +69,29 @@ func (b *bench) emptySource(ctx context.Context, name string) (*source, error) {
 }
 
 func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, error) {
+	request := harness.CreateRequest(b.newName(name))
+	request.SizeSlug = plan
+	return b.makeSource(ctx, request)
+}
+
+// alone puts a fork in the place of a source, which is destroyed: the same data, without the history of how it was filled, which takes more room than the data.
+func (b *bench) alone(ctx context.Context, s *source) (*source, error) {
+	fork, err := b.makeSource(ctx, harness.ForkRequest(s.cluster.Name, b.newName("alone"), time.Time{}))
+	if err != nil {
+		return nil, err
+	}
+	fork.size = s.size
+	if err := s.client.Disconnect(ctx); err != nil {
+		return nil, fmt.Errorf("disconnect from source %s: %w", s.cluster.Name, err)
+	}
+	if err := b.tine.Remove(ctx, s.cluster.ID); err != nil {
+		return nil, fmt.Errorf("remove source %s: %w", s.cluster.Name, err)
+	}
+	return fork, nil
+}
+
+// makeSource makes a cluster, looks for what belongs to it, and connects.
+func (b *bench) makeSource(ctx context.Context, request *godo.DatabaseCreateRequest) (*source, error) {
 	nodes, err := b.names("volumes")
 	if err != nil {
 		return nil, err
@@ -77,11 +100,9 @@ func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, 
 	if err != nil {
 		return nil, err
 	}
-	request := harness.CreateRequest(b.newName(name))
-	request.SizeSlug = plan
 	c, err := b.tine.Make(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("make source %s: %w", name, err)
+		return nil, fmt.Errorf("make source %s: %w", request.Name, err)
 	}
 	node, err := b.addition("volumes", nodes)
 	if err != nil {
@@ -93,7 +114,7 @@ func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, 
 	}
 	client, err := mongo.Connect(options.Client().ApplyURI(c.Connection.URI))
 	if err != nil {
-		return nil, fmt.Errorf("connect to source %s: %w", name, err)
+		return nil, fmt.Errorf("connect to source %s: %w", request.Name, err)
 	}
 	return &source{cluster: c, node: node, history: history, client: client}, nil
 }

@@ -25,35 +25,17 @@ const (
 	progressEvery   = 100 * time.Millisecond
 )
 
-// transfers measures a source's clients while it is sent to another pool, and while it is not. It has a Tine of its own, with two pools.
-func (b *bench) transfers(ctx context.Context) (err error) {
-	own := &bench{opts: b.opts, out: b.out}
-	own.tine, err = harness.New(harness.Options{
-		Binary: b.opts.Binary, EngineDir: b.opts.EngineDir, Parent: b.opts.Dir, ImageGiB: transferImageGiB(b.opts), ReplayMiB: b.opts.ReplayMiB,
-	})
-	if err != nil {
-		return fmt.Errorf("prepare a Tine with two pools: %w", err)
-	}
-	defer func() {
-		own.disconnect(context.WithoutCancel(ctx))
-		if e := own.tine.Destroy(context.WithoutCancel(ctx)); e != nil {
-			err = errors.Join(err, fmt.Errorf("clean up %s: %w", own.tine.Dir, e))
-		}
-	}()
-	settings, err := own.tine.WithRegions(map[string]string{farRegion: fmt.Sprintf("{image_gib: %d}", transferImageGiB(b.opts))})
+// addRegion gives Tine a second region, with a pool of its own.
+func (b *bench) addRegion() error {
+	settings, err := b.tine.WithRegions(map[string]string{farRegion: fmt.Sprintf("{image_gib: %d}", transferImageGiB(b.opts))})
 	if err != nil {
 		return err
 	}
-	if err := own.tine.Configure(settings); err != nil {
-		return err
-	}
-	if err := own.tine.Start(ctx); err != nil {
-		return fmt.Errorf("start a Tine with two pools: %w", err)
-	}
-	return own.measureTransfers(ctx)
+	return b.tine.Configure(settings)
 }
 
-func (b *bench) measureTransfers(ctx context.Context) (err error) {
+// transfers measures a source's clients while it is sent to another pool, and while it is not.
+func (b *bench) transfers(ctx context.Context) (err error) {
 	if b.small, err = b.newSource(ctx, "sent", int64(b.opts.TransferMB)*megabyte); err != nil {
 		return err
 	}
