@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"tine/internal/sandbox"
 )
@@ -157,17 +157,28 @@ func (n *Node) run(ctx context.Context, s Settings, r Recovery) error {
 	if err := n.makeSocketDir(); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
-	var reading sync.WaitGroup
-	reading.Go(func() { prefetch(n.cfg.Volume) })
+	beside := n.besideContainer(s)
 	err := n.cfg.Runtime.Run(ctx, n.spec(r))
-	reading.Wait()
-	if err != nil {
+	if err = errors.Join(err, beside()); err != nil {
 		return fmt.Errorf("start node %s: %w", n.cfg.ID, err)
 	}
 	if !r.Live {
 		return nil
 	}
 	return n.promoteEarly(ctx)
+}
+
+// besideContainer begins what is done to the volume while the container is made. The function that it returns waits for that.
+func (n *Node) besideContainer(s Settings) (wait func() error) {
+	var group errgroup.Group
+	group.Go(func() error {
+		prefetch(n.cfg.Volume)
+		return nil
+	})
+	if s.Unsafe {
+		group.Go(func() error { return unshare(n.cfg.Volume) })
+	}
+	return group.Wait
 }
 
 func (n *Node) makeSocketDir() error {

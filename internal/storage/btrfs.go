@@ -16,6 +16,7 @@ const (
 	ioctlSnapCreateV2  = 0x50009417 // _IOW(0x94, 23, struct btrfs_ioctl_vol_args_v2)
 	ioctlSubvolCreate2 = 0x50009418 // _IOW(0x94, 24, struct btrfs_ioctl_vol_args_v2)
 
+	ioctlStartSync      = 0x80089418 // _IOR(0x94, 24, __u64)
 	ioctlSubvolGetFlags = 0x80089419 // _IOR(0x94, 25, __u64)
 
 	subvolReadOnly = 1 << 1 // BTRFS_SUBVOL_RDONLY
@@ -59,6 +60,20 @@ func snapCreate(parent int, base string, source int, readOnly bool) error {
 	}
 	copy(args.name[:], base)
 	return ioctl(parent, ioctlSnapCreateV2, unsafe.Pointer(&args))
+}
+
+// StartSync begins to bring to the disk what was changed on the btrfs that path is on, without waiting for it. Data that is only in memory may stay there: it is for
+// metadata of which a later Snapshot or Sync then has less to bring.
+func StartSync(path string) error {
+	dir, err := openDir(path)
+	if err != nil {
+		return fmt.Errorf("start to sync %s: %w", path, err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	if err := ioctl(dir, ioctlStartSync, nil); err != nil {
+		return fmt.Errorf("start to sync %s: %w", path, err)
+	}
+	return nil
 }
 
 func snapDestroy(parent int, base string) error {
