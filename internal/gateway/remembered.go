@@ -43,3 +43,11 @@ func (c *cluster) namesChanged(ctx context.Context) error {
 		return err
 	})
 }
+
+// makesView says that a command that makes a view begins or ends.
+func (c *cluster) makesView() { c.viewMade.Store(time.Now().UnixNano()) }
+
+// mayHaveMadeView says whether a view may have come since then. One that is made in a transaction comes when that is committed.
+func (c *cluster) mayHaveMadeView(since time.Time) bool {
+	return c.viewMade.Load() >= since.Add(-c.settings().TransactionLifetime).UnixNano()
+}
