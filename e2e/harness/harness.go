@@ -157,7 +157,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find module: %w", err)
 	}
-	binary := filepath.Join(os.TempDir(), fmt.Sprintf("tine-e2e-%d", os.Getpid()))
+	binary := built()
 	cmd := exec.Command("go", append(append([]string{"build"}, raceFlags()...), "-o", binary, "./cmd/tine")...)
 	cmd.Dir = strings.TrimSpace(string(top))
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -165,6 +165,9 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return binary, nil
 })
+
+// built is where build puts the binary of this process.
+func built() string { return filepath.Join(os.TempDir(), fmt.Sprintf("tine-e2e-%d", os.Getpid())) }
 
 // freePorts picks an address for the API and a range of ports for clusters that nobody uses now.
 func freePorts(count int) (listen, ports string, err error) {

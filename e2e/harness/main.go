@@ -20,6 +20,7 @@ func Main(tests interface{ Run() int }, shared **Tine, opts Options, start func(
 			code = 1
 		}
 	}
+	defer func() { _ = os.Remove(built()) }() // none was built if TINE_BINARY names one
 	tine, err := New(opts)
 	if err != nil {
 		fail(err)
