@@ -6,7 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tine/internal/storage"
 )
@@ -35,8 +36,7 @@ var rebuiltAtStart = []string{dirData + "/base/*/pg_internal.init", dirData + "/
 func unshare(volume string) error {
 	err := eachMatch(volume, rebuiltAtStart, os.Remove)
 	if err == nil {
-		now := time.Now()
-		err = eachMatch(volume, changedAtStart, func(path string) error { return os.Chtimes(path, now, now) })
+		err = eachMatch(volume, changedAtStart, touch)
 	}
 	if err == nil {
 		err = storage.StartSync(volume)
@@ -45,6 +45,11 @@ func unshare(volume string) error {
 		return fmt.Errorf("make the metadata of %s its own: %w", volume, err)
 	}
 	return nil
+}
+
+// touch sets the times of a file to now; of a link, those of the link.
+func touch(path string) error {
+	return unix.UtimesNanoAt(unix.AT_FDCWD, path, nil, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // eachMatch calls do for each file that one of the patterns names. One that is gone by then is none.

@@ -56,6 +56,8 @@ type History struct {
 		sync.Mutex
 		locks map[string]*sync.Mutex        // by history
 		last  map[string]store.RestorePoint // by history: the newest restore point, once it was looked up
+		// looked is where the WAL of a history ended when Due looked last.
+		looked map[string]look
 	}
 }
 
@@ -80,6 +82,7 @@ func New(cfg Config) *History {
 	h := &History{cfg: cfg, began: cfg.Now()}
 	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
+	h.mu.looked = make(map[string]look)
 	return h
 }
 
@@ -161,6 +164,7 @@ func (h *History) forget(historyID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.mu.last, historyID)
+	delete(h.mu.looked, historyID)
 	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
 }
 

@@ -305,7 +305,7 @@ func TestRestorePointIsDueWhenTheBudgetIsWritten(t *testing.T) {
 	c, h := newCluster(t), newHistory(history.Config{Budget: 32 << 20})
 	due := func() bool {
 		t.Helper()
-		due, err := h.Due(t.Context(), c.src)
+		due, _, err := h.Due(t.Context(), c.src)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,6 +324,40 @@ func TestRestorePointIsDueWhenTheBudgetIsWritten(t *testing.T) {
 	}
 }
 
+// What is written while a restore point is being taken counts: the next one comes early by as much as the last one took at the present speed, but not by more than a quarter of the budget.
+func TestRestorePointIsDueSoEarlyThatItIsInTime(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		each    time.Duration // that passes between two looks at the clock
+		mib     int
+		due     bool
+		nearing bool
+	}{
+		"nobody knows how fast":                   {0, 26, false, false},
+		"so fast that the budget will be reached": {time.Second, 26, true, false},
+		"early, but not too early":                {time.Second, 20, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Now().Add(-time.Hour) // before all files are written
+			c := newCluster(t)
+			h := newHistory(history.Config{Budget: 32 << 20, Now: func() time.Time {
+				now = now.Add(test.each)
+				return now
+			}})
+			c.take(h)
+			c.bulk(test.mib)
+			due, again, err := h.Due(t.Context(), c.src)
+			if err != nil || due != test.due {
+				t.Errorf("after %d of 32 MiB due is %v, %v", test.mib, due, err)
+			}
+			if nearing := again > 0 && again < time.Minute; nearing != test.nearing {
+				t.Errorf("after %d of 32 MiB it will be due in %s", test.mib, again)
+			}
+		})
+	}
+}
+
 // The first look at a page after a checkpoint may log its hint bits, so a cluster is quiet only after a few rounds.
 func TestRestorePointIsDueAfterTheIntervalOnlyIfSomethingWasWritten(t *testing.T) {
 	t.Parallel()
@@ -333,7 +367,7 @@ func TestRestorePointIsDueAfterTheIntervalOnlyIfSomethingWasWritten(t *testing.T
 	dueAfterTheInterval := func() bool {
 		t.Helper()
 		ahead += 2 * time.Hour
-		due, err := h.Due(t.Context(), c.src)
+		due, _, err := h.Due(t.Context(), c.src)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -360,15 +394,15 @@ func TestRestorePointIsDueWhenWritingIsOver(t *testing.T) {
 	h := newHistory(history.Config{Now: func() time.Time { return time.Now().Add(ahead) }})
 	c.take(h)
 	c.bulk(20)
-	if due, err := h.Due(t.Context(), c.src); err != nil || due {
+	if due, _, err := h.Due(t.Context(), c.src); err != nil || due {
 		t.Errorf("right after 20 MiB: due is %v, %v", due, err)
 	}
 	ahead = time.Minute
-	if due, err := h.Due(t.Context(), c.src); err != nil || !due {
+	if due, _, err := h.Due(t.Context(), c.src); err != nil || !due {
 		t.Errorf("a minute after 20 MiB: due is %v, %v", due, err)
 	}
 	c.take(h)
-	if due, err := h.Due(t.Context(), c.src); err != nil || due {
+	if due, _, err := h.Due(t.Context(), c.src); err != nil || due {
 		t.Errorf("after the restore point: due is %v, %v", due, err)
 	}
 }

@@ -47,7 +47,7 @@ func TestAStopLeavesNothingToDo(t *testing.T) {
 		if err := c.node.Wake(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if due, err := h.Due(t.Context(), c.src); err != nil || due {
+		if due, _, err := h.Due(t.Context(), c.src); err != nil || due {
 			t.Errorf("a restore point is due after a wake: %v, %v", due, err)
 		}
 		rest()

@@ -131,9 +131,11 @@ func (h *Host) restart(ctx context.Context, c store.Cluster, n *engine.Node, pau
 	return err
 }
 
-// Intervals of the work on a cluster's history. A look costs two listings of small directories.
+// Intervals of the work on a cluster's history. A look costs two listings of small directories. It comes earlier, but not earlier than historySoon, if a restore
+// point will be due by then.
 const (
 	historyInterval = 500 * time.Millisecond
+	historySoon     = 50 * time.Millisecond
 	pruneInterval   = 5 * time.Minute
 	// pruneAgain is the pause when there was more to delete than is deleted at a time.
 	pruneAgain = 10 * time.Second
@@ -142,17 +144,18 @@ const (
 // keepHistory collects WAL, takes restore points when they are due and prunes, until ctx ends.
 func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node) {
 	log := h.log.With("cluster", c.Name)
-	tick := time.NewTicker(historyInterval)
-	defer tick.Stop()
+	next := time.NewTimer(historyInterval)
+	defer next.Stop()
 	pruned := time.Now()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
-		err := h.advanceHistory(ctx, c, n)
+		again, err := h.advanceHistory(ctx, c, n)
+		next.Reset(again)
 		if err == nil && time.Since(pruned) > pruneInterval {
 			var more bool
 			more, err = h.history(c).Prune(ctx, h.source(c, n))
@@ -169,20 +172,23 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 	}
 }
 
-func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.Node) error {
+// advanceHistory does what there is to do at the moment, and returns when to come again.
+func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.Node) (again time.Duration, err error) {
 	src := h.source(c, n)
 	if _, err := h.history(c).Collect(ctx, src); err != nil {
-		return err
+		return historyInterval, err
 	}
 	if err := h.history(c).Measure(ctx, src); err != nil {
-		return err
+		return historyInterval, err
 	}
-	due, err := h.history(c).Due(ctx, src)
-	if err != nil || !due {
-		return err
+	due, again, err := h.history(c).Due(ctx, src)
+	if due && err == nil {
+		_, err = h.history(c).Take(ctx, src)
 	}
-	_, err = h.history(c).Take(ctx, src)
-	return err
+	if due || err != nil || again == 0 {
+		return historyInterval, err
+	}
+	return min(max(again, historySoon), historyInterval), nil
 }
 
 // longestLog is how much of a node's log is kept twice: in the file and in the one before.
