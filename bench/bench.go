@@ -42,7 +42,7 @@ type Options struct {
 // DefaultOptions are what make bench measures.
 func DefaultOptions() Options {
 	return Options{
-		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 8000, History: 2 * time.Minute,
+		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 8000, History: 3 * time.Minute,
 		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, TransferMB: 1000, Progress: io.Discard,
 	}
 }
@@ -171,6 +171,8 @@ func (g group) run(ctx context.Context, opts Options, out io.Writer) (err error)
 	b := &bench{opts: opts, out: out}
 	b.tine, err = harness.New(harness.Options{
 		Binary: opts.Binary, EngineDir: opts.EngineDir, Parent: opts.Dir, ImageGiB: g.imageGiB(opts), ReplayMiB: opts.ReplayMiB, Clusters: opts.Density + 100,
+		// The room was looked for: copies of today's ways on the same disk shall not end the forks.
+		Pool: map[string]string{"tight_below": "3", "short_below": "2", "critical_below": "1"},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare a Tine: %w", err)

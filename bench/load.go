@@ -74,9 +74,14 @@ func (b *bench) emptySourceOf(ctx context.Context, name, plan string) (*source, 
 	return b.makeSource(ctx, request)
 }
 
+// aloneStorageMiB is the most that the plan may have: the source grows by its history.
+const aloneStorageMiB = 61440
+
 // alone puts a fork in the place of a source, which is destroyed: the same data, without the history of how it was filled, which takes more room than the data.
 func (b *bench) alone(ctx context.Context, s *source) (*source, error) {
-	fork, err := b.makeSource(ctx, harness.ForkRequest(s.cluster.Name, b.newName("alone"), time.Time{}))
+	request := harness.ForkRequest(s.cluster.Name, b.newName("alone"), time.Time{})
+	request.StorageSizeMib = aloneStorageMiB
+	fork, err := b.makeSource(ctx, request)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,9 @@ func (b *bench) measureOnce(ctx context.Context, r *godo.DatabaseCreateRequest) 
 
 // measureFork forks a source at a moment, or at the latest if that is zero.
 func (b *bench) measureFork(ctx context.Context, src *source, at time.Time) (sample, error) {
-	return b.measureOnce(ctx, harness.ForkRequest(src.cluster.Name, b.newName("fork"), at))
+	request := harness.ForkRequest(src.cluster.Name, b.newName("fork"), at)
+	request.StorageSizeMib = src.cluster.StorageSizeMib
+	return b.measureOnce(ctx, request)
 }
 
 // find connects, asks for one document and disconnects. That there is none is an answer.

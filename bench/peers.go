@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // comparison is a way of today and Tine's, measured in turns.
@@ -91,8 +94,8 @@ func (m *moments) String() string {
 		human(m.based), m.backrest, human(m.backed), m.history)
 }
 
-// compareMoments goes to random moments of a history that begins right behind the backups, or to its middle if it is done once: with copies of the base backup, and at
-// last with the base backup itself, which is lost then.
+// compareMoments goes to the middle and to random moments of a history that begins right behind the backups: to the random ones with copies of the base backup, and at last to the
+// middle with the base backup itself, which is lost then.
 func (b *bench) compareMoments(ctx context.Context, p *peer, runs int) (m moments, err error) {
 	b.progress("pg_basebackup, before the history is written")
 	if m.based, err = p.baseBackup(ctx, p.path("base")); err != nil {
@@ -113,48 +116,66 @@ func (b *bench) compareMoments(ctx context.Context, p *peer, runs int) (m moment
 	if err := p.archive(ctx); err != nil {
 		return m, err
 	}
-	if err := r.push(ctx); err != nil {
+	targets := []time.Time{m.history.middle()}
+	for len(targets) < runs {
+		targets = append(targets, random(m.history.period))
+	}
+	tine, err := b.compareBaseBackup(ctx, p, &m, targets)
+	if err != nil {
 		return m, err
 	}
-	for i := range runs {
-		to := random(m.history.period)
-		if runs == 1 {
-			to = m.history.middle()
-		}
-		if err := b.compareMoment(ctx, p, r, &m, to, i == runs-1); err != nil {
-			return m, err
-		}
-	}
-	return m, nil
+	return m, b.compareBackrest(ctx, r, &m, targets, tine)
 }
 
-func (b *bench) compareMoment(ctx context.Context, p *peer, r *backrest, m *moments, to time.Time, last bool) error {
-	b.progress("to %s, by Tine, pg_basebackup and pgBackRest", to.UTC().Format(time.RFC3339))
-	tine, err := b.measureFork(ctx, p.src, to)
-	if err != nil {
-		return err
-	}
-	if last {
+// compareBaseBackup goes to each moment by Tine and by what pg_basebackup has made, and says how long Tine took.
+func (b *bench) compareBaseBackup(ctx context.Context, p *peer, m *moments, targets []time.Time) (tine []time.Duration, err error) {
+	tine = make([]time.Duration, len(targets))
+	for i, to := range slices.Backward(targets) {
+		b.progress("to %s, by Tine and pg_basebackup", to.UTC().Format(time.RFC3339))
+		s, err := b.measureFork(ctx, p.src, to)
+		if err != nil {
+			return nil, err
+		}
+		tine[i] = s.found
+		if i > 0 {
+			copying, all, err := p.restore(ctx, to)
+			if err != nil {
+				return nil, err
+			}
+			m.copied.add(copying, all, s.found)
+			continue
+		}
 		taken, err := p.recover(ctx, p.path("base"), to)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		m.plain.add(m.based, m.based+taken, tine.found)
-		if err := os.RemoveAll(p.path("base")); err != nil {
-			return fmt.Errorf("remove base backup: %w", err)
-		}
-	} else {
-		copying, all, err := p.restore(ctx, to)
+		m.plain.add(m.based, m.based+taken, s.found)
+	}
+	if err := os.RemoveAll(p.path("base")); err != nil {
+		return nil, fmt.Errorf("remove base backup: %w", err)
+	}
+	return tine, nil
+}
+
+// compareBackrest goes to each moment by pgBackRest. The log goes to its repository only now: the disk has to hold it once less.
+func (b *bench) compareBackrest(ctx context.Context, r *backrest, m *moments, targets []time.Time, tine []time.Duration) error {
+	if err := r.push(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.peer.path("archive")); err != nil {
+		return fmt.Errorf("remove archive: %w", err)
+	}
+	if err := makeDir(r.peer.path("archive")); err != nil {
+		return err
+	}
+	for i, to := range targets {
+		b.progress("to %s, by pgBackRest", to.UTC().Format(time.RFC3339))
+		copying, all, err := r.restore(ctx, to)
 		if err != nil {
 			return err
 		}
-		m.copied.add(copying, all, tine.found)
+		m.rested.add(copying, all, tine[i])
 	}
-	copying, all, err := r.restore(ctx, to)
-	if err != nil {
-		return err
-	}
-	m.rested.add(copying, all, tine.found)
 	return nil
 }
 
@@ -189,6 +210,8 @@ func (b *bench) largePeer(ctx context.Context, forks []time.Duration) error {
 	if err != nil {
 		return err
 	}
+	// Copies of 10 GB were written and removed a moment ago, which is nothing that a fork shall wait for.
+	unix.Sync()
 	samples := make([]sample, b.opts.Runs)
 	for i := range samples {
 		if samples[i], err = b.measureFork(ctx, b.large, random(m.history.period)); err != nil {

@@ -16,11 +16,11 @@ const (
 )
 
 // bytesPerSecond is what a second of history takes; as long as Options.History is written three times, about. What the large source is compared with has
-// copies of its WAL: an archive, a repository, and in what was restored.
+// a copy of its WAL, in an archive and then in a repository, and half of it in what was restored.
 const (
 	bytesPerSecond = 70 * megabyte
 	histories      = 3
-	largeHistories = 4
+	largeHistories = 2.5
 )
 
 const gatewayWrites = 8 * gib // what the gateway and its peers insert, WAL included
@@ -58,7 +58,7 @@ func forksRoom(o Options) int64 {
 func pointsRoom(o Options) int64 { return smallSources(o) + pointWrites + int64(o.Points)*perPoint }
 
 func sizeRoom(o Options) int64 {
-	return smallSources(o) + int64(o.LargeMB)*megabyte*bytesPerLargeByte + largeHistories*historyBytes(o)
+	return smallSources(o) + int64(o.LargeMB)*megabyte*bytesPerLargeByte + int64(largeHistories*float64(historyBytes(o)))
 }
 
 func densityRoom(o Options) int64 {
