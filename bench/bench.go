@@ -42,7 +42,7 @@ type Options struct {
 // DefaultOptions are what make bench measures.
 func DefaultOptions() Options {
 	return Options{
-		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 8000, History: 3 * time.Minute,
+		Dir: "/var/tmp", Runs: 20, PeerRuns: 3, SmallMB: 100, LargeMB: 8000, History: 150 * time.Second,
 		Rounds: 5, Round: 2 * time.Second, Points: 500, Density: 200, DensityMB: 1000, TransferMB: 1000, Progress: io.Discard,
 	}
 }

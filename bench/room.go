@@ -9,10 +9,10 @@ import (
 const gib = 1 << 30
 
 // What a byte of a source takes: less than three in the pool while it is filled, for the tables and the WAL that the history keeps, and the restore points' pages. A byte of the large source takes
-// as much then; later, without that WAL, a bit more than one there and one in each of two copies beside it.
+// as much then; later, without that WAL, a bit more than one there, of which not all is given back at once, and one in each of two copies beside it.
 const (
 	bytesPerByte      = 5
-	bytesPerLargeByte = 4
+	bytesPerLargeByte = 4.5
 )
 
 // bytesPerSecond is what a second of history takes; as long as Options.History is written three times, about. What the large source is compared with has
@@ -58,7 +58,7 @@ func forksRoom(o Options) int64 {
 func pointsRoom(o Options) int64 { return smallSources(o) + pointWrites + int64(o.Points)*perPoint }
 
 func sizeRoom(o Options) int64 {
-	return smallSources(o) + int64(o.LargeMB)*megabyte*bytesPerLargeByte + int64(largeHistories*float64(historyBytes(o)))
+	return smallSources(o) + int64(float64(o.LargeMB)*megabyte*bytesPerLargeByte) + int64(largeHistories*float64(historyBytes(o)))
 }
 
 func densityRoom(o Options) int64 {
