@@ -90,7 +90,7 @@ func TestThinningBoundsReplayAndNumber(t *testing.T) {
 			}
 			number += float64(kept[i].EndLSN-kept[i-1].EndLSN) / float64(most)
 		}
-		if most := 2*number + 2*3; float64(len(kept)) > most {
+		if most := 2*number + 2*2; float64(len(kept)) > most {
 			t.Errorf("seed %d: %d of %d restore points are left, more than %.1f", seed, len(kept), len(points), most)
 		}
 		if again := thinned(kept, now, h.budgetFor); len(again) != 0 {
