@@ -185,13 +185,16 @@ func (d *disk) sharedContent(contents [][]byte) (n int, address int64) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	first := place{n: len(contents)} // the page of the last may still have room, so that an insert would have to read it
 	for p, clusters := range found {
-		if clusters == 2 {
-			return p.n, p.address
+		if clusters == 2 && p.n < first.n {
+			first = p
 		}
 	}
-	d.t.Fatalf("nothing of what both clusters have is shared: %v", found)
-	return 0, 0
+	if first.n == len(contents) {
+		d.t.Fatalf("nothing of what both clusters have is shared: %v", found)
+	}
+	return first.n, first.address
 }
 
 // addressOf is where a byte of a file is in the file system's own space.
