@@ -6,9 +6,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"tine/internal/gateway"
 )
 
 // churn is a name under which one client makes, renames, replaces, drops and makes collections and views again while others read it. All documents of a generation
@@ -139,7 +142,7 @@ func churnReads() map[string]churnRead {
 // since they were asked, or with none: whichever shortcut they take, and never with those of another collection, nor with an error.
 func TestShortcutsWhileCollectionsComeAndGo(t *testing.T) {
 	t.Parallel()
-	g := open(t, nil)
+	g := openWith(t, gateway.Config{Times: gateway.Times{Names: time.Minute}}, nil) // on a busy machine a read may take longer than a change waits for it
 	home := g.database(t)
 	base := &churn{db: home}
 	if err := base.fill(t.Context(), "base", "base", 0); err != nil {

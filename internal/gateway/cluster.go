@@ -57,6 +57,7 @@ type cluster struct {
 	replayed atomic.Int64 // numbered writes that were answered from their record
 	orphans  atomic.Bool  // there may be files that belong to no cursor
 	viewMade atomic.Int64 // when a command that makes a view last began or ended, in Unix nanoseconds
+	late     chan snapshots
 
 	deaf     atomic.Bool        // no more connections are to be accepted
 	accepted chan struct{}      // closed when the accept loop has ended
@@ -103,6 +104,7 @@ func newCluster(cfg Config, spec Cluster, v version, host string, ln net.Listene
 		refusals:  make(chan struct{}, maxRefusals),
 		unbuilt:   make(chan struct{}, 1),
 		changes:   make(chan struct{}, 1),
+		late:      make(chan snapshots, maxLate),
 		accepted:  make(chan struct{}),
 	}
 	c.meter = newMeter(c.commands)
@@ -125,6 +127,7 @@ func (c *cluster) start(ctx context.Context) {
 	c.wg.Go(func() { c.sweep(ctx) })
 	c.wg.Go(func() { c.resumeIndexes(ctx) })
 	c.wg.Go(func() { c.followUsers(ctx) })
+	c.wg.Go(func() { c.forgetLate(ctx) })
 }
 
 // stop cancels what runs and waits for its end.

@@ -139,6 +139,27 @@ func TestDropDatabaseOfAViewThatCameMeanwhile(t *testing.T) {
 	}
 }
 
+// A backend whose statement goes on for longer than a change waits for it remembers what the name was only until that statement has ended.
+func TestBackendsForgetWhenALongStatementHasEnded(t *testing.T) {
+	t.Parallel()
+	db := openWith(t, gateway.Config{Times: gateway.Times{Names: time.Nanosecond}}, nil).database(t)
+	stage := kv("$facet", kv("all", bson.A{kv("$limit", 1)})) // it needs no collection to find something
+	ok(t, db.RunCommand(t.Context(), kv("create", "given", "viewOn", "none", "pipeline", bson.A{stage})).Err())
+	backend := backend(t, "tine_writer")
+	long := must(backend.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead}))(t)
+	must(long.Exec(t.Context(), "SELECT count(*) FROM documentdb_api_catalog.collections"))(t) // it has its snapshot from here on
+	ok(t, db.RunCommand(t.Context(), kv("drop", "given")).Err())
+	if n := finds(t, long, db); n != 1 {
+		t.Errorf("who began before finds %d documents, want 1", n)
+	}
+	ok(t, long.Commit(t.Context()))
+	for deadline := time.Now().Add(20 * time.Second); finds(t, backend, db) != 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("a backend remembers the view although the statement that it went on for has ended")
+		}
+	}
+}
+
 // noneChangesNames says that no transaction has changes of the catalog that it has not told all backends of: it has its lock until it has told them.
 const noneChangesNames = `NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'documentdb_api_catalog.collections'::regclass AND mode = 'RowExclusiveLock')`
 

@@ -223,10 +223,12 @@ func (c *conn) awaken(ctx context.Context, r *request) error {
 	return err
 }
 
-// whileAwake runs do, some work of our own on the node, unless that sleeps.
-func (c *cluster) whileAwake(do func()) {
-	if c.rest.enterIfAwake() {
-		defer c.rest.leave(false)
-		do()
+// whileAwake runs do, some work of our own on the node, unless that sleeps, and reports whether it has.
+func (c *cluster) whileAwake(do func()) bool {
+	if !c.rest.enterIfAwake() {
+		return false
 	}
+	defer c.rest.leave(false)
+	do()
+	return true
 }

@@ -72,6 +72,8 @@ type Times struct {
 	Refusal time.Duration
 	// Yield is when a connection that says nothing gives up the memory that its last command took. Default 1 s.
 	Yield time.Duration
+	// Names is how long a command that changes what a name stands for waits for statements that began before it, so that none to come sees what was. Default 2 s.
+	Names time.Duration
 }
 
 func (t Times) withDefaults() Times {
@@ -85,6 +87,7 @@ func (t Times) withDefaults() Times {
 		{&t.Write, 5 * time.Minute},
 		{&t.Refusal, 2 * time.Second},
 		{&t.Yield, time.Second},
+		{&t.Names, 2 * time.Second},
 	} {
 		if *field.value == 0 {
 			*field.value = field.standard
