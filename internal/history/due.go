@@ -38,7 +38,7 @@ func (h *History) Due(ctx context.Context, src Source) (due bool, again time.Dur
 	speed := h.speed(src, last, look{position, now})
 	budget := float64(h.cfg.Budget)
 	left := budget - float64(position) + float64(last.RedoLSN)
-	left -= min(speed*last.CompletedAt.Sub(last.StartedAt).Seconds(), mostAhead*budget)
+	left -= min(max(speed*last.CompletedAt.Sub(last.StartedAt).Seconds(), 0), mostAhead*budget) // a clock may have been set back meanwhile
 	if left <= 0 {
 		return true, 0, nil
 	}
@@ -48,7 +48,7 @@ func (h *History) Due(ctx context.Context, src Source) (due bool, again time.Dur
 	if uint64(position)/wal.SegmentSize > last.RedoLSN/wal.SegmentSize && now.Sub(written) >= settled {
 		return true, 0, nil
 	}
-	if now.Sub(last.StartedAt) < h.cfg.Interval {
+	if now.Sub(h.idleSince(src, last)) < h.cfg.Interval {
 		return false, again, nil
 	}
 	due, err = h.wroteSince(ctx, src, last)
@@ -97,9 +97,17 @@ func (h *History) wroteSince(ctx context.Context, src Source, last store.Restore
 		return true, nil
 	}
 	// Nothing was: ask again after another interval.
-	last.StartedAt = h.cfg.Now()
-	h.remember(src, last)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.idle[src.HistoryID] = h.cfg.Now()
 	return false, nil
+}
+
+// idleSince is the latest moment up to which nothing that is not in a restore point is known to have been written.
+func (h *History) idleSince(src Source, last store.RestorePoint) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return later(last.StartedAt, h.mu.idle[src.HistoryID])
 }
 
 // written is about how far a node's WAL goes, and when it was written to since a restore point. Without anything it is the restore point's own. Segments are made

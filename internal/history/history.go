@@ -58,6 +58,8 @@ type History struct {
 		last  map[string]store.RestorePoint // by history: the newest restore point, once it was looked up
 		// looked is where the WAL of a history ended when Due looked last.
 		looked map[string]look
+		// idle is when Due found out last that nothing was written since the newest restore point of a history.
+		idle map[string]time.Time
 	}
 }
 
@@ -83,6 +85,7 @@ func New(cfg Config) *History {
 	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
 	h.mu.looked = make(map[string]look)
+	h.mu.idle = make(map[string]time.Time)
 	return h
 }
 
@@ -158,6 +161,7 @@ func (h *History) remember(src Source, p store.RestorePoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mu.last[src.HistoryID] = p
+	delete(h.mu.idle, src.HistoryID)
 }
 
 func (h *History) forget(historyID string) {
@@ -165,6 +169,7 @@ func (h *History) forget(historyID string) {
 	defer h.mu.Unlock()
 	delete(h.mu.last, historyID)
 	delete(h.mu.looked, historyID)
+	delete(h.mu.idle, historyID)
 	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
 }
 

@@ -386,6 +386,37 @@ func TestRestorePointIsDueAfterTheIntervalOnlyIfSomethingWasWritten(t *testing.T
 	}
 }
 
+// How long the last restore point took is known, however long ago it was found out that nothing was written since.
+func TestRestorePointIsDueWhenTheBudgetIsWrittenAfterAnIdleInterval(t *testing.T) {
+	t.Parallel()
+	var ahead time.Duration
+	c := newCluster(t)
+	h := newHistory(history.Config{Budget: 32 << 20, Interval: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
+	due := func() bool {
+		t.Helper()
+		due, _, err := h.Due(t.Context(), c.src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return due
+	}
+	const rounds = 10
+	for round := 0; ; round++ {
+		ahead = -2 * time.Hour
+		c.take(h)
+		if ahead = 0; !due() {
+			break // it was idle for an interval
+		}
+		if round == rounds {
+			t.Fatal("an idle cluster is due again and again")
+		}
+	}
+	c.bulk(80)
+	if !due() {
+		t.Error("no restore point is due after 80 MiB with a budget of 32 MiB")
+	}
+}
+
 // Or a fork at latest would replay all that was written before, for an hour.
 func TestRestorePointIsDueWhenWritingIsOver(t *testing.T) {
 	t.Parallel()
