@@ -80,6 +80,21 @@ func TestForksOfABusyClusterAreExact(t *testing.T) { //nolint:paralleltest // it
 	running.Wait()
 	stop()
 	s.report(time.Since(begin))
+	s.bounded(begin, time.Now())
+}
+
+// bounded fails the test if there is a moment for which more is replayed than the budget and as much again.
+func (s *soak) bounded(from, to time.Time) {
+	const moments, megabyte, budget = 1000, 1 << 20, 64 << 20
+	all, err := s.tine.Replays(s.t.Context(), s.source.ID, from, to, moments)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	most := all[moments-1]
+	s.t.Logf("replay of %d moments: p50 %d MB, p95 %d MB, at most %d MB", moments, all[moments/2]/megabyte, all[moments*95/100]/megabyte, most/megabyte)
+	if most > 2*budget {
+		s.t.Errorf("for some moment %d MB are replayed", most/megabyte)
+	}
 }
 
 // write starts the writers and returns what ends them.

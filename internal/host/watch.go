@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tine/internal/engine"
+	"tine/internal/history"
 	"tine/internal/store"
 )
 
@@ -172,23 +173,43 @@ func (h *Host) keepHistory(ctx context.Context, c store.Cluster, n *engine.Node)
 	}
 }
 
-// advanceHistory does what there is to do at the moment, and returns when to come again.
+// advanceHistory does what there is to do at the moment, and returns when to come again. A restore point comes first, since to collect segments takes a while when many were written.
 func (h *Host) advanceHistory(ctx context.Context, c store.Cluster, n *engine.Node) (again time.Duration, err error) {
 	src := h.source(c, n)
-	if _, err := h.history(c).Collect(ctx, src); err != nil {
+	again, err = h.takeIfDue(ctx, c, src)
+	next := time.Now().Add(again)
+	if _, failed := h.history(c).Collect(ctx, src); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	if err == nil {
+		err = h.history(c).Measure(ctx, src)
+	}
+	if err != nil {
 		return historyInterval, err
 	}
-	if err := h.history(c).Measure(ctx, src); err != nil {
-		return historyInterval, err
-	}
+	return max(time.Until(next), historySoon), nil
+}
+
+// takeIfDue takes a restore point if it is time, and returns when to look again.
+func (h *Host) takeIfDue(ctx context.Context, c store.Cluster, src history.Source) (again time.Duration, err error) {
 	due, again, err := h.history(c).Due(ctx, src)
 	if due && err == nil {
 		_, err = h.history(c).Take(ctx, src)
 	}
-	if due || err != nil || again == 0 {
-		return historyInterval, err
+	return nextLook(due, again), err
+}
+
+// nextLook is when to look again after a look that found a restore point to be due, or that one would be then, or, with 0, that the node does not write. Behind a restore point it
+// is soon: the node went on writing while it was taken.
+func nextLook(due bool, again time.Duration) time.Duration {
+	switch {
+	case due:
+		return historySoon
+	case again == 0:
+		return historyInterval
+	default:
+		return min(max(again, historySoon), historyInterval)
 	}
-	return min(max(again, historySoon), historyInterval), nil
 }
 
 // longestLog is how much of a node's log is kept twice: in the file and in the one before.

@@ -24,6 +24,26 @@ func TestBackOffGrowsAndForgives(t *testing.T) {
 	}
 }
 
+// Who writes at full speed fills a good part of the budget while a restore point is taken.
+func TestHistoryIsLookedAtSoonBehindARestorePoint(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		due         bool
+		again, want time.Duration
+	}{
+		{due: true, want: historySoon},
+		{again: 0, want: historyInterval},
+		{again: time.Millisecond, want: historySoon},
+		{again: 200 * time.Millisecond, want: 200 * time.Millisecond},
+		{again: time.Hour, want: historyInterval},
+	}
+	for _, test := range tests {
+		if got := nextLook(test.due, test.again); got != test.want {
+			t.Errorf("due %v, else after %s: the next look is after %s, want %s", test.due, test.again, got, test.want)
+		}
+	}
+}
+
 func TestTrimLogMovesALongLogAside(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "node.log")
