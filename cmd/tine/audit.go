@@ -2,13 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 )
 
@@ -27,7 +26,8 @@ type auditRecord struct {
 
 func newAuditCommand() *cobra.Command {
 	var cluster string
-	var most int
+	most := quantity(50)
+	const limit = 200 // the API's
 	cmd := &cobra.Command{
 		Use:               "audit",
 		Short:             "Show who changed what, when and from where, the newest first",
@@ -37,21 +37,25 @@ func newAuditCommand() *cobra.Command {
 	}
 	o := addClientFlags(cmd)
 	cmd.Flags().StringVar(&cluster, "cluster", "", "only what concerns this `cluster`, by its name or id; of one that is gone by its id")
-	cmd.Flags().IntVar(&most, "most", 50, "how many changes to show, up to 200")
+	cmd.Flags().Var(&most, "most", "how many changes to show, up to 200")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if most > limit {
+			return &usageError{fmt.Sprintf("--most must be a whole number from 1 to %d; got %d", limit, most)}
+		}
 		api, err := o.client()
 		if err != nil {
 			return err
 		}
-		query := url.Values{"per_page": {strconv.Itoa(most)}}
+		query := url.Values{"per_page": {most.String()}}
 		if cluster != "" {
-			query.Set("cluster_id", cluster)
 			c, err := api.find(cmd.Context(), cluster)
-			if _, gone := errors.AsType[*notFoundError](err); err != nil && !gone {
-				return err
-			}
-			if c.ID != "" {
+			switch {
+			case err == nil:
 				query.Set("cluster_id", c.ID)
+			case uuid.Validate(cluster) == nil && exitCode(err) == exitNotFound: // it is gone
+				query.Set("cluster_id", cluster)
+			default:
+				return err
 			}
 		}
 		var root struct {

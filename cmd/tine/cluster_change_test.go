@@ -11,6 +11,8 @@ func TestChangesOfAClusterAreSentToTheAPI(t *testing.T) {
 		"resize shop --size db-s-2vcpu-4gb":                      `PUT /resize {"num_nodes":1,"size":"db-s-2vcpu-4gb"}`,
 		"resize shop --storage 40GiB":                            `PUT /resize {"num_nodes":1,"size":"db-s-1vcpu-1gb","storage_size_mib":40960}`,
 		"migrate shop --region fra1":                             `PUT /migrate {"region":"fra1"}`,
+		"expire shop 90m":                                        `PUT /expiry {"expires_in_seconds":5400}`,
+		"expire shop never":                                      `PUT /expiry {"expires_at":null}`,
 		"users create shop operator":                             `POST /users {"name":"operator"}`,
 		"users create shop app --role readOnly --db shop --db a": `POST /users {"name":"app","settings":{"mongo_user_settings":{"databases":["shop","a"],"role":"readOnly"}}}`,
 		"users reset shop a/b":                                   `POST /users/a%2Fb/reset_auth {}`,
@@ -36,6 +38,14 @@ func TestWhatAClusterHasIsATable(t *testing.T) {
 		if got := tine(t, url, append([]string{"cluster"}, strings.Fields(line)...)...); got.code != exitOK || got.stdout != want {
 			t.Errorf("tine cluster %s: exit code %d, output\n%s%s", line, got.code, got.stdout, got.stderr)
 		}
+	}
+}
+
+func TestExpiryIsTheAPIsObject(t *testing.T) {
+	t.Parallel()
+	got := tine(t, newAPI(t).URL, "cluster", "expire", "shop", "12h", "-o", "json")
+	if got.code != exitOK || decode(t, got.stdout)["expires_at"] != "2026-08-02T12:00:00Z" {
+		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }
 

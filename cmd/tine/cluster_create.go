@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,7 @@ const engineSlug = "mongodb"
 // a cluster.
 type shape struct {
 	size, storage, region string
-	nodes                 int
+	nodes                 quantity
 	tags                  []string
 	expires               string
 	suspendAfter          string
@@ -33,15 +34,17 @@ type createRequest struct {
 	SuspendAfterMinutes *int64 `json:"suspend_after_minutes,omitempty"`
 }
 
-func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless string) {
+// addFlags has the help say what each is if it is not given, and for how long a node goes on without work.
+func (s *shape) addFlags(cmd *cobra.Command, o *clientOptions, unless, unlessStorage, unlessSuspend string) {
 	f := cmd.Flags()
 	f.StringVar(&s.size, "size", "", "plan `slug`; "+unless)
-	f.StringVar(&s.storage, "storage", "", "`size` of the storage, like 20GiB; "+unless)
+	f.StringVar(&s.storage, "storage", "", "`size` of the storage, like 20GiB; "+unlessStorage)
 	f.StringVar(&s.region, "region", "", "region `slug`; "+unless)
-	f.IntVar(&s.nodes, "nodes", 0, "`number` of nodes; "+unless)
+	f.Var(&s.nodes, "nodes", "`number` of nodes; "+unless)
+	f.Lookup("nodes").DefValue = "0" // which is not shown
 	f.StringSliceVar(&s.tags, "tag", nil, "`tag` of the cluster; may be repeated")
 	f.StringVar(&s.expires, "expires-in", "", "how `long` the cluster lives, like 12h or 30d, until it is destroyed by itself (default: for ever)")
-	f.StringVar(&s.suspendAfter, "suspend-after", "", "`time` without work after which the node is suspended, like 10m, or never; default: as the source, or its plan's")
+	f.StringVar(&s.suspendAfter, "suspend-after", "", "`time` without work after which the node is suspended, like 10m, or never; "+unlessSuspend)
 	s.wait.addFlags(cmd, "wait until the cluster is online")
 	_ = cmd.RegisterFlagCompletionFunc("size", completeOption(o, func(e engineOptions) []string { return e.sizes() }))
 	_ = cmd.RegisterFlagCompletionFunc("region", completeOption(o, func(e engineOptions) []string { return e.Regions }))
@@ -53,7 +56,7 @@ func (s *shape) request(name string) (*createRequest, error) {
 		return nil, err
 	}
 	r := &createRequest{DatabaseCreateRequest: &godo.DatabaseCreateRequest{
-		Name: name, EngineSlug: engineSlug, SizeSlug: s.size, Region: s.region, NumNodes: s.nodes,
+		Name: name, EngineSlug: engineSlug, SizeSlug: s.size, Region: s.region, NumNodes: int(s.nodes),
 		StorageSizeMib: storage, Tags: s.tags,
 	}}
 	if s.expires != "" {
@@ -62,7 +65,7 @@ func (s *shape) request(name string) (*createRequest, error) {
 		}
 	}
 	if s.suspendAfter != "" {
-		if r.SuspendAfterMinutes, err = parseSuspendAfter(s.suspendAfter); err != nil {
+		if r.SuspendAfterMinutes, err = parseSuspendAfter("--suspend-after", s.suspendAfter); err != nil {
 			return nil, err
 		}
 	}
@@ -95,7 +98,7 @@ func newClusterCreateCommand(o *clientOptions) *cobra.Command {
 			return o.make(cmd, api, request, s.wait)
 		},
 	}
-	s.addFlags(cmd, o, "default: the least there is")
+	s.addFlags(cmd, o, "default: the first in the catalog", "default: the plan's least", "default: the configuration's, or its plan's")
 	cmd.Flags().StringVar(&version, "version", "", "MongoDB `version` to be compatible with; default: the newest that is recommended")
 	_ = cmd.RegisterFlagCompletionFunc("version", completeOption(o, func(e engineOptions) []string { return e.Versions }))
 	return cmd
@@ -112,7 +115,7 @@ func (o *clientOptions) make(cmd *cobra.Command, api *client, request any, wait 
 	c := root.Database
 	var err error
 	if wait.enabled {
-		c, err = api.waitOnline(cmd.Context(), c, wait.timeout, progressTo(cmd))
+		c, err = api.waitOnline(cmd.Context(), c, wait.atMost(), progressTo(cmd))
 	}
 	if err == nil && wait.enabled {
 		note(cmd.ErrOrStderr(), "%s is online after %s.", c.Name, time.Since(start).Round(time.Millisecond))
@@ -137,12 +140,12 @@ func (c cluster) withSecretsOf(created cluster) (cluster, error) {
 			now[key] = value
 		}
 	}
-	b, err := json.Marshal(now)
-	if err != nil {
+	var b bytes.Buffer
+	if err := printJSON(&b, now); err != nil {
 		return created, fmt.Errorf("encode cluster: %w", err)
 	}
 	var merged cluster
-	if err := json.Unmarshal(b, &merged); err != nil {
+	if err := json.Unmarshal(b.Bytes(), &merged); err != nil {
 		return created, err
 	}
 	return merged, nil

@@ -42,7 +42,7 @@ On a terminal the name must be typed to confirm; elsewhere --yes must be given.`
 				return err
 			}
 			if wait.enabled {
-				if err := api.waitGone(cmd.Context(), c, wait.timeout); err != nil {
+				if err := api.waitGone(cmd.Context(), c, wait.atMost()); err != nil {
 					return err
 				}
 				note(cmd.ErrOrStderr(), "%s is destroyed.", c.Name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,11 +26,11 @@ whose clock was just set or started is destroyed some minutes later.`,
 				if at, err := time.Parse(time.RFC3339, args[1]); err == nil {
 					body = map[string]any{"expires_at": at.UTC().Format(time.RFC3339)}
 				} else {
-					life, err := parseLife("LIFE", args[1])
-					if err != nil {
-						return err
+					life, ok := parseSpan(args[1])
+					if !ok {
+						return &usageError{fmt.Sprintf("LIFE must be how long from now, in whole seconds, like 12h or 30d, a time like 2027-01-31T00:00:00Z, or never; got %q", args[1])}
 					}
-					body = map[string]any{"expires_in_seconds": life}
+					body = map[string]any{"expires_in_seconds": int64(life.Seconds())}
 				}
 			}
 			api, err := o.client()
@@ -40,11 +41,18 @@ whose clock was just set or started is destroyed some minutes later.`,
 			if err != nil {
 				return err
 			}
+			var raw json.RawMessage
+			if err := api.call(cmd.Context(), http.MethodPut, clustersPath+"/"+url.PathEscape(c.ID)+"/expiry", body, &raw); err != nil {
+				return err
+			}
+			if o.output == formatJSON {
+				return printJSON(cmd.OutOrStdout(), raw)
+			}
 			var answer struct {
 				At *time.Time `json:"expires_at"`
 			}
-			if err := api.call(cmd.Context(), http.MethodPut, clustersPath+"/"+url.PathEscape(c.ID)+"/expiry", body, &answer); err != nil {
-				return err
+			if err := json.Unmarshal(raw, &answer); err != nil {
+				return fmt.Errorf("decode answer: %w", err)
 			}
 			if answer.At == nil {
 				note(cmd.ErrOrStderr(), "%s does not expire.", c.Name)
@@ -59,9 +67,9 @@ whose clock was just set or started is destroyed some minutes later.`,
 
 // parseLife reads how long a cluster lives, in seconds.
 func parseLife(flag, text string) (int64, error) {
-	life, ok := parseAgo(text)
+	life, ok := parseSpan(text)
 	if !ok {
-		return 0, &usageError{fmt.Sprintf("%s must be how long from now, like 12h or 30d; got %q", flag, text)}
+		return 0, &usageError{fmt.Sprintf("%s must be how long from now, in whole seconds, like 12h or 30d; got %q", flag, text)}
 	}
 	return int64(life.Seconds()), nil
 }

@@ -43,6 +43,9 @@ lists them: without it and everything behind it, or with it.`,
 		Args:              takes("SOURCE", "NAME"),
 		ValidArgsFunction: completeCluster(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := atMostOne(cmd, "at", "before", "after"); err != nil {
+				return err
+			}
 			request, err := s.request(args[1])
 			if err != nil {
 				return err
@@ -68,11 +71,10 @@ lists them: without it and everything behind it, or with it.`,
 			return o.make(cmd, api, fork, s.wait)
 		},
 	}
-	s.addFlags(cmd, o, "default: as the source")
-	cmd.Flags().StringVar(&at, "at", "", "`moment` to fork at: RFC 3339 with any fraction, or how long ago, like 90s or 2h (default: now)")
-	cmd.Flags().BoolVar(&fresh, "fresh-passwords", false, "new passwords for all users, not only doadmin; -o json shows them")
+	s.addFlags(cmd, o, "default: as the source", "default: as the source", "default: as the source")
+	cmd.Flags().StringVar(&at, "at", "", "`moment` to fork at: "+momentForms+" (default: now)")
+	cmd.Flags().BoolVar(&fresh, "fresh-passwords", false, "new passwords for all users, not only doadmin; they are shown this once")
 	cmd.Flags().StringVar(&before, "before", "", "`transaction` to fork right before")
 	cmd.Flags().StringVar(&after, "after", "", "`transaction` to fork right after")
-	cmd.MarkFlagsMutuallyExclusive("at", "before", "after")
 	return cmd
 }

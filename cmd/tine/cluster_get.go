@@ -39,7 +39,7 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 	if o.output == formatJSON {
 		return printJSON(w, c)
 	}
-	return printFields(w, []field{
+	fields := []field{
 		{"name", c.Name},
 		{"status", c.Status},
 		{"failure", c.Failure},
@@ -60,8 +60,13 @@ func (o *clientOptions) printCluster(w io.Writer, c cluster) error {
 		{"id", c.ID},
 		{"user", c.user()},
 		{"password", c.password()},
-		{"uri", c.uri()},
-	})
+	}
+	for _, u := range c.Users {
+		if u.Name != c.user() && u.Password != "" {
+			fields = append(fields, field{"password of " + u.Name, u.Password})
+		}
+	}
+	return printFields(w, append(fields, field{"uri", c.uri()}))
 }
 
 // ttl says that TTL indexes delete nothing, if they do not.

@@ -74,6 +74,9 @@ a fork right before or right after each of them.`,
 		Args:              takes("CLUSTER"),
 		ValidArgsFunction: completeCluster(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := t.check(cmd); err != nil {
+				return err
+			}
 			api, err := o.client()
 			if err != nil {
 				return err
@@ -99,7 +102,7 @@ a fork right before or right after each of them.`,
 			return printHistory(cmd, c.Name, raw)
 		},
 	}
-	cmd.Flags().StringVar(&at, "at", "", "`moment` of a fork to estimate: RFC 3339 with any fraction, how long ago, like 90s or 2h, or latest")
+	cmd.Flags().StringVar(&at, "at", "", "`moment` of a fork to estimate: "+momentForms+"; or latest")
 	cmd.Flags().StringVar(&region, "region", "", "with --at: `region` of that fork (default: the cluster's)")
 	_ = cmd.RegisterFlagCompletionFunc("region", completeOption(o, func(e engineOptions) []string { return e.Regions }))
 	t.add(cmd)

@@ -16,17 +16,30 @@ import (
 type transactionsFlags struct {
 	wanted, schema bool
 	around         string
-	count          int
+	count          quantity
 }
 
 func (t *transactionsFlags) add(cmd *cobra.Command) {
-	const usual = 20
+	t.count = 20
 	flags := cmd.Flags()
 	flags.BoolVar(&t.wanted, "transactions", false, "list transactions")
-	flags.StringVar(&t.around, "around", "", "`moment` around which they are listed: RFC 3339, how long ago, or a time of today, like 14:03:07 (default: now)")
-	flags.IntVar(&t.count, "count", usual, "how many at most before the moment, and after it")
-	flags.BoolVar(&t.schema, "schema", false, "list those only that changed the schema")
-	cmd.MarkFlagsMutuallyExclusive("at", "transactions")
+	flags.StringVar(&t.around, "around", "", "with --transactions: `moment` around which they are listed: "+momentForms+" (default: now)")
+	flags.Var(&t.count, "count", "with --transactions: how many at most before the moment, and after it, up to 1000")
+	flags.BoolVar(&t.schema, "schema", false, "with --transactions: list those only that changed the schema")
+}
+
+// check refuses flags of the one list with the other, where they would say nothing.
+func (t *transactionsFlags) check(cmd *cobra.Command) error {
+	others, need := []string{"around", "count", "schema"}, "--%s needs --transactions"
+	if t.wanted {
+		others, need = []string{"at", "region"}, "--%s is for the estimate of a fork and not for --transactions, which have --around"
+	}
+	for _, name := range others {
+		if cmd.Flags().Changed(name) {
+			return &usageError{fmt.Sprintf(need, name)}
+		}
+	}
+	return atMostOne(cmd, "at")
 }
 
 // transaction is one as the API lists it.
@@ -38,7 +51,7 @@ type transaction struct {
 }
 
 func (o *clientOptions) listTransactions(cmd *cobra.Command, api *client, c cluster, t transactionsFlags) error {
-	query := url.Values{"count": {strconv.Itoa(t.count)}, "schema": {strconv.FormatBool(t.schema)}}
+	query := url.Values{"count": {strconv.Itoa(int(t.count))}, "schema": {strconv.FormatBool(t.schema)}}
 	if t.around != "" {
 		at, err := parseMoment(t.around, time.Now())
 		if err != nil {

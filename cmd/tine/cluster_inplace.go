@@ -28,13 +28,13 @@ come back. ` + "`tine cluster history CLUSTER`" + ` shows how far back it can be
 		Args:              takes("CLUSTER"),
 		ValidArgsFunction: completeCluster(o),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if p.at == "" && p.before == "" && p.after == "" {
+			if flags := cmd.Flags(); !flags.Changed("at") && !flags.Changed("before") && !flags.Changed("after") {
 				return &usageError{"--at is missing: the moment to go back to; or --before or --after, a transaction"}
 			}
 			return p.run(cmd, o, "restore", args[0])
 		},
 	}
-	p.addFlags(cmd, "`moment` to go back to: RFC 3339 with any fraction, or how long ago, like 90s or 2h")
+	p.addFlags(cmd, "`moment` to go back to: "+momentForms)
 	return cmd
 }
 
@@ -51,7 +51,7 @@ before is kept as a cluster of its own, FORK-before-reset-TIME, which expires af
 		ValidArgsFunction: completeCluster(o),
 		RunE:              func(cmd *cobra.Command, args []string) error { return p.run(cmd, o, "reset", args[0]) },
 	}
-	p.addFlags(cmd, "`moment` of the source: RFC 3339 with any fraction, or how long ago, like 90s or 2h (default: now)")
+	p.addFlags(cmd, "`moment` of the source: "+momentForms+" (default: now)")
 	return cmd
 }
 
@@ -65,12 +65,14 @@ func (p *inPlace) addFlags(cmd *cobra.Command, at string) {
 	cmd.Flags().StringVar(&p.at, "at", "", at)
 	cmd.Flags().StringVar(&p.before, "before", "", "`transaction` to go back to, without it")
 	cmd.Flags().StringVar(&p.after, "after", "", "`transaction` to go back to, with it")
-	cmd.MarkFlagsMutuallyExclusive("at", "before", "after")
 	cmd.Flags().StringVar(&p.keep, "keep", "", "how `long` the state before is kept, like 12h or 30d, or forever (default: 7 days)")
 	p.wait.addFlags(cmd, "wait until it is done")
 }
 
-func (p *inPlace) run(cmd *cobra.Command, o *clientOptions, kind, name string) error {
+func (p *inPlace) run(cmd *cobra.Command, o *clientOptions, kind, name string) (err error) {
+	if err := atMostOne(cmd, "at", "before", "after"); err != nil {
+		return err
+	}
 	body := map[string]any{}
 	if p.at != "" {
 		at, err := parseMoment(p.at, time.Now())
@@ -109,9 +111,7 @@ func (p *inPlace) run(cmd *cobra.Command, o *clientOptions, kind, name string) e
 		return err
 	}
 	if o.output == formatJSON {
-		if err := printJSON(cmd.OutOrStdout(), raw); err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, p.printAnswer(cmd, api, c.ID, raw)) }()
 	}
 	var answer struct {
 		Kept struct {
@@ -125,7 +125,22 @@ func (p *inPlace) run(cmd *cobra.Command, o *clientOptions, kind, name string) e
 		note(cmd.ErrOrStderr(), "%s is being %s; its present state is kept as %s.", c.Name, participle(kind), answer.Kept.Name)
 		return nil
 	}
-	return progress.wait(cmd.Context(), cmd.ErrOrStderr(), kind, p.wait.timeout)
+	return progress.wait(cmd.Context(), cmd.ErrOrStderr(), kind, p.wait.atMost())
+}
+
+// printAnswer prints the API's answer, after a wait with the cluster as it is then. What keeps the state before is told in any case.
+func (p *inPlace) printAnswer(cmd *cobra.Command, api *client, id string, raw json.RawMessage) error {
+	if !p.wait.enabled {
+		return printJSON(cmd.OutOrStdout(), raw)
+	}
+	var answer map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return fmt.Errorf("decode answer: %w", err)
+	}
+	if now, err := api.clusterByID(cmd.Context(), id); err == nil {
+		answer["database"] = now.raw
+	}
+	return printJSON(cmd.OutOrStdout(), answer)
 }
 
 func participle(kind string) string {
@@ -140,9 +155,9 @@ func parseKeep(text string) (time.Duration, error) {
 	if text == "forever" {
 		return 0, nil
 	}
-	keep, ok := parseAgo(text)
+	keep, ok := parseSpan(text)
 	if !ok {
-		return 0, &usageError{fmt.Sprintf("--keep must be how long, like 12h or 30d, or forever; got %q", text)}
+		return 0, &usageError{fmt.Sprintf("--keep must be how long, in whole seconds, like 12h or 30d, or forever; got %q", text)}
 	}
 	return keep, nil
 }
@@ -182,7 +197,7 @@ settings and users with their passwords. Connections to both are cut and come ba
 				note(cmd.ErrOrStderr(), "%s and %s exchange their data.", c.Name, other.Name)
 				return nil
 			}
-			return progress.wait(cmd.Context(), cmd.ErrOrStderr(), "swap", wait.timeout)
+			return progress.wait(cmd.Context(), cmd.ErrOrStderr(), "swap", wait.atMost())
 		},
 	}
 	wait.addFlags(cmd, "wait until it is done")

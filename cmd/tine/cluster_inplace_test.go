@@ -20,7 +20,7 @@ func inPlaceAPI(t *testing.T, end string) (*fakeAPI, *atomic.Pointer[string]) {
 		_, _ = r.Body.Read(body)
 		text := string(body)
 		asked.Store(&text)
-		answer(w, http.StatusAccepted, `{"database":`+shopJSON+`,"kept":{"id":"`+forkID+`","name":"shop-before-restore-20260801-120000"}}`)
+		answer(w, http.StatusAccepted, `{"database":`+strings.Replace(shopJSON, `"status":"online"`, `"status":"restoring"`, 1)+`,"kept":{"id":"`+forkID+`","name":"shop-before-restore-20260801-120000"}}`)
 	})
 	mux.HandleFunc("GET /v2/databases/"+shopID+"/events", func(w http.ResponseWriter, _ *http.Request) {
 		events := `{"detail":"cluster_online","message":"The cluster is online."},{"detail":"cluster_restore_done","message":"An earlier one."}`
@@ -50,6 +50,21 @@ func TestRestoreTellsWhatHappens(t *testing.T) {
 	}
 	if body := decode(t, *asked.Load()); body["keep_seconds"] != 0.0 {
 		t.Errorf("the request is %v", body)
+	}
+}
+
+// Programs get the cluster as it is when the wait is over, also if that ends badly, with what keeps the state before.
+func TestRestoreAsJSONIsTheClusterAfterTheWait(t *testing.T) {
+	t.Parallel()
+	for end, code := range map[string]int{"cluster_restore_done": exitOK, "cluster_restore_failed": exitFailed} {
+		a, _ := inPlaceAPI(t, `{"detail":"`+end+`","message":"That is all."}`)
+		got := tine(t, a.URL, "cluster", "restore", "shop", "--at", "2h", "--wait", "-o", "json")
+		answer := decode(t, got.stdout)
+		database, _ := answer["database"].(map[string]any)
+		kept, _ := answer["kept"].(map[string]any)
+		if got.code != code || database["status"] != "online" || kept["id"] != forkID {
+			t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+		}
 	}
 }
 

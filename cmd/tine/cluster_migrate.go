@@ -34,7 +34,7 @@ is sent there while it is in use; at the end its node is stopped for a moment, i
 				note(cmd.ErrOrStderr(), "%s is being migrated to %s.", c.Name, region)
 				return nil
 			}
-			c, err = api.waitOnline(cmd.Context(), c, wait.timeout, progressTo(cmd))
+			c, err = api.waitOnline(cmd.Context(), c, wait.atMost(), progressTo(cmd))
 			if err != nil {
 				return err
 			}

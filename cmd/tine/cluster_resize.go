@@ -44,7 +44,7 @@ shrinks; to have less, fork the cluster into a smaller plan.`,
 				note(cmd.ErrOrStderr(), "%s is being resized.", c.Name)
 				return nil
 			}
-			c, err = api.waitOnline(cmd.Context(), c, wait.timeout, progressTo(cmd))
+			c, err = api.waitOnline(cmd.Context(), c, wait.atMost(), progressTo(cmd))
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ With --after the cluster is not suspended now, but whenever it has had no work f
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := suspensionRequest{Now: true}
 			if cmd.Flags().Changed("after") {
-				minutes, err := parseSuspendAfter(after)
+				minutes, err := parseSuspendAfter("--after", after)
 				if err != nil {
 					return err
 				}
@@ -67,14 +67,14 @@ With --after the cluster is not suspended now, but whenever it has had no work f
 }
 
 // parseSuspendAfter reads a time in whole minutes, or never.
-func parseSuspendAfter(text string) (*int64, error) {
+func parseSuspendAfter(flag, text string) (*int64, error) {
 	var minutes int64
 	if strings.EqualFold(text, "never") {
 		return &minutes, nil
 	}
 	d, ok := parseAgo(text)
 	if !ok || d%time.Minute != 0 {
-		return nil, &usageError{fmt.Sprintf("a time without work must be in whole minutes, like 10m or 2h, or never; got %q", text)}
+		return nil, &usageError{fmt.Sprintf("%s must be a time without work in whole minutes, like 10m or 2h, or never; got %q", flag, text)}
 	}
 	minutes = int64(d / time.Minute)
 	return &minutes, nil

@@ -119,8 +119,19 @@ func TestWaitEndsOnlineWithThePasswordOfTheFirstAnswer(t *testing.T) {
 	got := tine(t, a.URL, "cluster", "fork", "shop", "copy", "--wait", "-o", "json")
 	object := decode(t, got.stdout)
 	connection, _ := object["connection"].(map[string]any)
-	if got.code != exitOK || object["status"] != "online" || connection["password"] != "secret" {
+	if got.code != exitOK || object["status"] != "online" || connection["password"] != "secret" || !strings.Contains(got.stdout, "&replicaSet") {
 		t.Errorf("exit code %d, output\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// They are in no other answer: who does not see them has lost them.
+func TestFreshPasswordsAreShown(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{}, {"--wait"}} {
+		got := tine(t, newAPI(t).URL, append([]string{"cluster", "fork", "shop", "copy", "--fresh-passwords"}, args...)...)
+		if got.code != exitOK || !strings.Contains(got.stdout, "password of app   fresh\n") || strings.Contains(got.stdout, "password of doadmin") {
+			t.Errorf("%v: exit code %d, output\n%s%s", args, got.code, got.stdout, got.stderr)
+		}
 	}
 }
 

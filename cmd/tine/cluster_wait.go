@@ -15,14 +15,17 @@ import (
 // waitOptions are the flags of commands that can wait for what they began.
 type waitOptions struct {
 	enabled bool
-	timeout time.Duration
+	timeout patience
 }
 
 func (w *waitOptions) addFlags(cmd *cobra.Command, usage string) {
-	const patience = 10 * time.Minute
+	w.timeout = patience(10 * time.Minute)
 	cmd.Flags().BoolVar(&w.enabled, "wait", false, usage)
-	cmd.Flags().DurationVar(&w.timeout, "timeout", patience, "how long to wait at most")
+	cmd.Flags().Var(&w.timeout, "timeout", "how long to wait at most")
 }
+
+// atMost is how long to wait.
+func (w *waitOptions) atMost() time.Duration { return time.Duration(w.timeout) }
 
 // waitOnline waits until a new cluster is online and returns it with the secrets of the answer to its creation. On an error it
 // returns what it was given. Meanwhile it shows the cluster as it is.

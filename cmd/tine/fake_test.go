@@ -55,7 +55,11 @@ func newUnstartedAPI(t *testing.T) *fakeAPI {
 		_, _ = body.ReadFrom(r.Body)
 		text := body.String()
 		a.created.Store(&text)
-		answer(w, http.StatusCreated, `{"database":`+a.fork("forking", "doadmin:secret@", `,"password":"secret"`)+`}`)
+		users := ""
+		if strings.Contains(text, `"fresh_passwords":true`) {
+			users = `,"users":[{"name":"doadmin","role":"primary","password":"secret"},{"name":"app","role":"normal","password":"fresh"}]`
+		}
+		answer(w, http.StatusCreated, `{"database":`+strings.TrimSuffix(a.fork("forking", "doadmin:secret@", `,"password":"secret"`), "}")+users+`}}`)
 	})
 	mux.HandleFunc("GET /v2/databases/{id}", func(w http.ResponseWriter, r *http.Request) {
 		const polls = 3
@@ -123,6 +127,7 @@ func (a *fakeAPI) changes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("PUT "+shop+"/resize", record(http.StatusAccepted, ""))
 	mux.HandleFunc("PUT "+shop+"/migrate", record(http.StatusAccepted, ""))
+	mux.HandleFunc("PUT "+shop+"/expiry", record(http.StatusOK, `{"expires_at":"2026-08-02T12:00:00Z"}`))
 	mux.HandleFunc("GET "+shop+"/users", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"users":[{"name":"doadmin","role":"primary"},`+strings.Replace(user, `"password":"fresh",`, "", 1)+`]}`)
 	})
@@ -144,7 +149,7 @@ func (a *fakeAPI) shop() string {
 
 func (a *fakeAPI) fork(status, user, password string) string {
 	return fmt.Sprintf(`{"id":%q,"name":"copy","status":%q,"created_at":"2026-08-01T12:00:00Z","not_in_godo":true,`+
-		`"connection":{"uri":"mongodb://%s127.0.0.1:27101/admin","user":"doadmin"%s}}`, forkID, status, user, password)
+		`"connection":{"uri":"mongodb://%s127.0.0.1:27101/admin?authSource=admin&replicaSet=copy","user":"doadmin"%s}}`, forkID, status, user, password)
 }
 
 func answer(w http.ResponseWriter, status int, body string) {

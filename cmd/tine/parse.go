@@ -79,6 +79,12 @@ func parseAgo(text string) (time.Duration, bool) {
 	return ago, ago > 0
 }
 
+// parseSpan reads a duration in whole seconds, which the API counts in: the rest of one that is cut off would be no time at all, which means for ever there.
+func parseSpan(text string) (time.Duration, bool) {
+	d, ok := parseAgo(text)
+	return d, ok && d%time.Second == 0
+}
+
 // formatMoment writes a moment as the API takes it, with all of the digits that it knows.
 func formatMoment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 

@@ -18,7 +18,7 @@ Exit codes:
   0    it is done
   1    it failed
   2    the command line is wrong
-  3    there is no such cluster or token
+  3    there is no such cluster, transaction, user or token
   4    the API refused it: the request cannot be carried out as it is
   5    there is no token, or it does not allow this
   6    the API could not be reached
@@ -38,7 +38,7 @@ func newRootCommand() *cobra.Command {
 			return bindEnvironment(cmd)
 		},
 	}, newUpCommand(), newEngineCommand(), newClusterCommand(), newTokenCommand(), newAuditCommand(), newBillingCommand(), newBenchCommand())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetVersionTemplate("tine {{.Version}}\n")
 	documentEnvironment(root)
 	return root
@@ -67,7 +67,11 @@ func takes(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return &usageError{strings.Join(names[len(args):], " and ") + " is missing"}
+			missing, verb := names[len(args):], " is missing"
+			if len(missing) > 1 {
+				verb = " are missing"
+			}
+			return &usageError{strings.Join(missing, " and ") + verb}
 		case len(args) > len(names):
 			return &usageError{fmt.Sprintf("%q is too much: there is no argument after %s", args[len(names)], lastOf(names))}
 		default:
