@@ -52,7 +52,7 @@ func (h *Host) removeOrphans(ctx context.Context, clusters []store.Cluster) erro
 			}
 		}
 	}
-	for _, dir := range []string{"sockets", "logs"} {
+	for _, dir := range []string{"sockets", "logs", usersDir} {
 		if err := removeUnknown(filepath.Join(h.cfg.DataDir, dir), nodes); err != nil {
 			return err
 		}

@@ -84,6 +84,9 @@ func (h *Host) removeFiles(c store.Cluster) error {
 	if err := os.RemoveAll(h.socketDir(c)); err != nil {
 		return fmt.Errorf("remove socket directory: %w", err)
 	}
+	if err := os.RemoveAll(h.ownUsersPath(c.Node.ID)); err != nil {
+		return fmt.Errorf("remove users: %w", err)
+	}
 	paths, err := filepath.Glob(filepath.Join(h.cfg.DataDir, "logs", c.Node.ID+".*")) // its logs, and what log sinks have beside them
 	if err != nil {
 		return fmt.Errorf("remove log: %w", err)

@@ -25,7 +25,8 @@
 // Two clusters exchange their nodes (a restore, a reset or a swap) in these steps; nobody forks, changes or destroys them meanwhile:
 //
 //	cut       both gateways answer what runs and keep nothing but their listeners; watching ends; the control plane is kept out
-//	users     the present users of each cluster are written to the data that it gets
+//	users     the present users of each cluster are written to the data that it gets; of a swap, those that were there are kept in a file, and are back before
+//	          a gateway opens on the data if the rows were not exchanged
 //	rows      one transaction of the store exchanges node and history; before it nothing has changed, after it there is no way back
 //	nodes     a node that runs with another plan than its new cluster's is started again; watching begins
 //	gateways  they open on the listeners, with the other node

@@ -157,7 +157,8 @@ func (e *exchanging) cut(ctx context.Context) error {
 // restore is needed most. It has the users of the moment then.
 const withoutUsers = attempts - 1
 
-// carryUsers gives each cluster's present users to the data that it gets. What stays behind keeps its own.
+// carryUsers gives each cluster's present users to the data that it gets. What stays behind keeps its own. Data of a cluster that is swapped are in use until the
+// rows are exchanged, and after an attempt that fails, so what they had is kept until then.
 func (e *exchanging) carryUsers(ctx context.Context) error {
 	if e.done {
 		return nil
@@ -178,6 +179,9 @@ func (e *exchanging) carryUsers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := errors.Join(e.keepOwnUsers(c, saved), e.keepOwnUsers(other, others)); err != nil {
+			return err
+		}
 		if err := e.writeUsers(ctx, c, others); err != nil {
 			return err
 		}
@@ -186,6 +190,9 @@ func (e *exchanging) carryUsers(ctx context.Context) error {
 }
 
 func (e *exchanging) readUsers(ctx context.Context, c store.Cluster) (saved []users.Saved, err error) {
+	if err := e.settleUsers(ctx, c); err != nil {
+		return nil, err
+	}
 	err = e.onNode(ctx, c, func(db users.DB) (err error) {
 		saved, err = users.Save(ctx, db)
 		return err
@@ -197,8 +204,8 @@ func (e *exchanging) writeUsers(ctx context.Context, c store.Cluster, saved []us
 	return e.onNode(ctx, c, func(db users.DB) error { return users.Carry(ctx, db, saved) })
 }
 
-func (e *exchanging) onNode(ctx context.Context, c store.Cluster, do func(users.DB) error) error {
-	conn, err := e.node(c).Connect(ctx, engine.RoleSuperuser)
+func (h *Host) onNode(ctx context.Context, c store.Cluster, do func(users.DB) error) error {
+	conn, err := h.node(c).Connect(ctx, engine.RoleSuperuser)
 	if err != nil {
 		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
 	}
@@ -217,6 +224,20 @@ func (e *exchanging) doWithoutUsers(ctx context.Context, c, other store.Cluster)
 		ClusterID: c.ID, ClusterName: c.Name, Type: "cluster_" + e.x.Kind,
 		Message: "The node does not answer, so that its users could not be taken over: the cluster will have those of the state that it gets, and the password that doadmin had at first.",
 	})
+}
+
+// settleBoth is settleUsers while nobody can change users. What fails is tried again by whoever opens the gateway.
+func (e *exchanging) settleBoth(ctx context.Context) {
+	if e.unlock == nil {
+		return // nothing was cut
+	}
+	c, other, err := e.both(ctx)
+	if err == nil {
+		err = errors.Join(e.settleUsers(ctx, c), e.settleUsers(ctx, other))
+	}
+	if err != nil {
+		e.log.ErrorContext(ctx, "users could not be put back; trying again before clients come", "error", err)
+	}
 }
 
 // runNodes has each node run as its cluster now needs it.
@@ -270,6 +291,9 @@ func (e *exchanging) openOn(ctx context.Context, id string) error {
 	if ln == nil {
 		return e.openGatewayLocked(ctx, c)
 	}
+	if err := e.settleUsers(ctx, c); err != nil {
+		return err
+	}
 	if err := e.serveOn(c, ln); err != nil {
 		return err
 	}
@@ -286,8 +310,9 @@ func (e *exchanging) release() {
 
 // serveAgain makes good what an attempt left undone, so that both clusters are served with the nodes that they have now.
 func (e *exchanging) serveAgain(ctx context.Context) {
-	e.release()
 	ctx = context.WithoutCancel(ctx)
+	e.settleBoth(ctx)
+	e.release()
 	for _, id := range e.ids() {
 		c, err := e.cfg.Store.Cluster(ctx, id)
 		if err == nil && e.idle[id] {

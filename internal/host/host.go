@@ -280,6 +280,9 @@ func (h *Host) openGateway(ctx context.Context, c store.Cluster) error {
 }
 
 func (h *Host) openGatewayLocked(ctx context.Context, c store.Cluster) error {
+	if err := h.settleUsers(ctx, c); err != nil {
+		return err
+	}
 	addr := net.JoinHostPort(h.cfg.GatewayAddress, strconv.Itoa(c.Port))
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)

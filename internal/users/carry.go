@@ -48,17 +48,7 @@ func Carry(ctx context.Context, db DB, saved []Saved) error {
 		names := make([]string, len(saved))
 		for i, s := range saved {
 			names[i] = s.Name
-			const put = `INSERT INTO tine.users (name, id, verifier, custom_data, created_at) VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (name) DO UPDATE SET id = excluded.id, verifier = excluded.verifier, custom_data = excluded.custom_data,
-					created_at = excluded.created_at`
-			if _, err := tx.Exec(ctx, put, s.Name, s.ID, s.Verifier, s.CustomData, s.CreatedAt); err != nil {
-				return err
-			}
-			const remove = "DELETE FROM tine.grants WHERE user_name = $1 AND database_name = $2 AND user_name <> $3"
-			if _, err := tx.Exec(ctx, remove, s.Name, AllDatabases, Owner); err != nil {
-				return err
-			}
-			if err := addGrants(ctx, tx, s.Name, s.Grants); err != nil {
+			if err := put(ctx, tx, s); err != nil {
 				return err
 			}
 		}
@@ -67,6 +57,39 @@ func Carry(ctx context.Context, db DB, saved []Saved) error {
 	})
 	if err != nil {
 		return fmt.Errorf("carry users over: %w", err)
+	}
+	return nil
+}
+
+func put(ctx context.Context, tx pgx.Tx, s Saved) error {
+	const sql = `INSERT INTO tine.users (name, id, verifier, custom_data, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name) DO UPDATE SET id = excluded.id, verifier = excluded.verifier, custom_data = excluded.custom_data,
+			created_at = excluded.created_at`
+	if _, err := tx.Exec(ctx, sql, s.Name, s.ID, s.Verifier, s.CustomData, s.CreatedAt); err != nil {
+		return err
+	}
+	const remove = "DELETE FROM tine.grants WHERE user_name = $1 AND database_name = $2 AND user_name <> $3"
+	if _, err := tx.Exec(ctx, remove, s.Name, AllDatabases, Owner); err != nil {
+		return err
+	}
+	return addGrants(ctx, tx, s.Name, s.Grants)
+}
+
+// PutBack makes the users what they were when they were saved here, and nothing else. It may be repeated.
+func PutBack(ctx context.Context, db DB, saved []Saved) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "DELETE FROM tine.users WHERE name <> $1", Owner); err != nil {
+			return err
+		}
+		for _, s := range saved {
+			if err := put(ctx, tx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("put users back: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -84,6 +85,36 @@ func TestCarry(t *testing.T) {
 	}
 	if ownerThen == fresh {
 		t.Error("the test proves nothing about the owner")
+	}
+}
+
+// Users of other data that were carried here go again, with what they could do.
+func TestPutBack(t *testing.T) {
+	t.Parallel()
+	const here, there = "SCRAM-SHA-256$1:here=$b:c", "SCRAM-SHA-256$1:there=$b:c"
+	db := node(t)
+	create(t, db, "both", here, users.Grant{Database: "shop", Role: users.ReadOnly})
+	create(t, db, "one", here, users.Grant{Database: users.AllDatabases, Role: users.Root})
+	before, err := users.Save(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = users.Carry(t.Context(), db, []users.Saved{
+		{User: users.User{Name: users.Owner, ID: [16]byte{1}, Grants: []users.Grant{{Database: users.AllDatabases, Role: users.Root}}}, Verifier: new(there)},
+		{User: users.User{Name: "both", ID: [16]byte{2}, Grants: []users.Grant{{Database: "blog", Role: users.ReadWrite}}}, Verifier: new(there)},
+		{User: users.User{Name: "other", ID: [16]byte{3}}, Verifier: new(there)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it may be repeated
+		if err := users.PutBack(t.Context(), db, before); err != nil {
+			t.Fatal(err)
+		}
+		after, err := users.Save(t.Context(), db)
+		if err != nil || !reflect.DeepEqual(after, before) {
+			t.Errorf("the users are %+v, %v, want %+v", after, err, before)
+		}
 	}
 }
 

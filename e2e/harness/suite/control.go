@@ -13,12 +13,27 @@ import (
 // control connects to the control plane's database and does something there.
 func (s *Suite) control(t *testing.T, do func(context.Context, *pgx.Conn) error) {
 	t.Helper()
+	s.connect(t, "control", "tine", do)
+}
+
+// OnNode connects to a cluster's node as superuser and does something there.
+func (s *Suite) OnNode(t *testing.T, clusterID string, do func(context.Context, *pgx.Conn) error) {
+	t.Helper()
+	var node string
+	s.control(t, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT node_id::text FROM tine.clusters WHERE id = $1", clusterID).Scan(&node)
+	})
+	s.connect(t, node, "postgres", do)
+}
+
+func (s *Suite) connect(t *testing.T, node, database string, do func(context.Context, *pgx.Conn) error) {
+	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	cfg, err := pgx.ParseConfig("host=/run/tine user=postgres sslmode=disable dbname=tine")
+	cfg, err := pgx.ParseConfig("host=/run/tine user=postgres sslmode=disable dbname=" + database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DialFunc = engine.Dialer(filepath.Join(s.DataDir(), "sockets", "control"))
+	cfg.DialFunc = engine.Dialer(filepath.Join(s.DataDir(), "sockets", node))
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)

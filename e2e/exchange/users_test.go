@@ -1,0 +1,63 @@
+package exchange
+
+import (
+	"strings"
+	"testing"
+
+	"tine/internal/host"
+)
+
+// Two clusters that are swapped keep their users, whatever step Tine is killed after: passwords do not go from one to the other.
+func TestSwapThroughKillsKeepsTheUsers(t *testing.T) { //nolint:paralleltest // it kills Tine
+	a, b := newMember(t, "ada"), newMember(t, "bea")
+	data := [2]string{a.own, b.own}
+	swaps := 0
+	for _, step := range host.Steps() {
+		if !strings.HasPrefix(step, "exchange/") {
+			continue
+		}
+		t.Run(step, func(t *testing.T) {
+			if err := tine.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := tine.Start(t.Context(), "TINE_FAILPOINT="+step); err != nil {
+				t.Fatal(err)
+			}
+			_ = swap(t.Context(), a, b)
+			if err := tine.Exited(t.Context()); t.Context().Err() != nil {
+				t.Fatal(err)
+			}
+			if err := tine.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			swaps++
+			data[0], data[1] = data[1], data[0]
+			wait(t, a, "cluster_swap_done", swaps)
+			wantUsers(t, a, b, data[0])
+			wantUsers(t, b, a, data[1])
+		})
+	}
+	if swaps == 0 {
+		t.Error("an exchange has no steps")
+	}
+}
+
+// A swap that cannot be done leaves both clusters with their users, at each attempt and when it is given up, and the next one has them, too.
+func TestSwapThatFailsKeepsTheUsers(t *testing.T) { //nolint:paralleltest // see tine
+	a, b := newMember(t, "ann"), newMember(t, "bob")
+	allow := refuseUsers(t, b)
+	if err := swap(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	tine.WaitFailed(t, "cluster_swap", a.ID)
+	wait(t, a, "cluster_swap_failed", 1)
+	wantUsers(t, a, b, a.own)
+	wantUsers(t, b, a, b.own)
+	allow()
+	if err := swap(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, a, "cluster_swap_done", 1)
+	wantUsers(t, a, b, b.own)
+	wantUsers(t, b, a, a.own)
+}
