@@ -52,6 +52,9 @@ type cluster struct {
 type forkedFrom struct {
 	Name string    `json:"name"`
 	At   time.Time `json:"at"` // zero: the latest
+
+	Before string `json:"before_transaction"`
+	After  string `json:"after_transaction"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

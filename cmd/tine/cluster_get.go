@@ -92,6 +92,10 @@ func (c cluster) origin() string {
 		return ""
 	case c.ForkedFrom.At.IsZero():
 		return c.ForkedFrom.Name + ", latest"
+	case c.ForkedFrom.Before != "":
+		return c.ForkedFrom.Name + " right before transaction " + c.ForkedFrom.Before + ", of " + moment(c.ForkedFrom.At)
+	case c.ForkedFrom.After != "":
+		return c.ForkedFrom.Name + " right after transaction " + c.ForkedFrom.After + ", of " + moment(c.ForkedFrom.At)
 	default:
 		return c.ForkedFrom.Name + " at " + moment(c.ForkedFrom.At)
 	}

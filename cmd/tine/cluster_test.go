@@ -267,3 +267,19 @@ func TestInterruptionHasAnExitCodeOfItsOwn(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr.String())
 	}
 }
+
+func TestForkSaysWhatItWasMadeFrom(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	for want, from := range map[string]*forkedFrom{
+		"":                             nil,
+		"shop, latest":                 {Name: "shop"},
+		"shop at 2026-08-01T12:00:00Z": {Name: "shop", At: at},
+		"shop right before transaction 0/3A2F198, of 2026-08-01T12:00:00Z": {Name: "shop", At: at, Before: "0/3A2F198"},
+		"shop right after transaction 0/3A2F198, of 2026-08-01T12:00:00Z":  {Name: "shop", At: at, After: "0/3A2F198"},
+	} {
+		if got := (cluster{ForkedFrom: from}).origin(); got != want {
+			t.Errorf("%+v is %q, want %q", from, got, want)
+		}
+	}
+}

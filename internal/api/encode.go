@@ -62,7 +62,10 @@ type transfer struct {
 type forkedFrom struct {
 	ID   string  `json:"id"`
 	Name string  `json:"name"`
-	At   *string `json:"at"` // null: the latest
+	At   *string `json:"at"` // null: the latest; of a transaction, when it was committed
+
+	Before string `json:"before_transaction,omitempty"` // the fork was made right before it
+	After  string `json:"after_transaction,omitempty"`  // the fork was made right after it
 }
 
 type connection struct {
@@ -176,6 +179,11 @@ func encodeSource(c store.Cluster) *forkedFrom {
 		at := exact(*c.ForkAt)
 		f.At = &at
 	}
+	if c.ForkAfter {
+		f.After = c.ForkTransaction()
+	} else {
+		f.Before = c.ForkTransaction()
+	}
 	return f
 }
 
@@ -191,7 +199,7 @@ func secondsOrNull(t *time.Time) *string {
 }
 
 // exact is a time to the microsecond, as it can be forked at.
-func exact(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+func exact(t time.Time) string { return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) }
 
 // gigabytes is rounded to what is worth printing.
 func gigabytes(bytes int64) float64 {

@@ -1,5 +1,7 @@
 package api
 
+import "tine/internal/store"
+
 // Route is a path with a method and the scope that a token needs for it.
 type Route struct{ Method, Path, Scope string }
 
@@ -15,6 +17,9 @@ func Routes() []Route {
 	}
 	return list
 }
+
+// ForkedFrom is what is said of a cluster's source.
+func ForkedFrom(c store.Cluster) any { return encodeSource(c) }
 
 // OpenAPI is the description that GET /openapi.yaml answers with.
 func OpenAPI() ([]byte, error) { return openAPI() }

@@ -137,6 +137,9 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 	if !c.IsFork() || c.Region != source.Region {
 		c.Pool = f.poolOf(c.Region)
 	}
+	if c.IsFork() && c.Pool != source.Pool {
+		c.Charge.SharedBytes = 0 // everything is sent
+	}
 	if err := f.chooseSuspendAfter(r, &c); err != nil {
 		return store.Cluster{}, err
 	}

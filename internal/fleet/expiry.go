@@ -18,19 +18,37 @@ const (
 // checkLife refuses what cannot be how long a cluster lives from now on.
 func checkLife(field string, d time.Duration) error {
 	if d < leastLife || d > mostLife {
-		return invalid(field, "must be between 1 minute and 10 years from now; got %s", d)
+		return invalid(field, "must be between 1 minute and 10 years from now; got %s", inDays(d))
 	}
 	return nil
+}
+
+// inDays writes a duration as people say it: long ones in days.
+func inDays(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d.Abs() < 2*day {
+		return d.String()
+	}
+	return fmt.Sprintf("%d days", d/day)
 }
 
 // SetExpiry changes when a cluster is destroyed by itself; nil: never.
 func (f *Fleet) SetExpiry(ctx context.Context, id string, at *time.Time) error {
 	if at != nil {
-		if err := checkLife("expires_at", at.Sub(f.cfg.Clock()).Round(time.Second)); err != nil {
-			return err
+		if d := at.Sub(f.cfg.Clock()).Round(time.Second); d < leastLife || d > mostLife {
+			return invalid("expires_at", "must be between 1 minute and 10 years from now; got %s", at.UTC().Format(time.RFC3339))
 		}
 	}
 	return notFound(f.cfg.Store.SetExpiry(ctx, id, at), id)
+}
+
+// SetLife is SetExpiry with how long the cluster lives from a moment on; it returns when it is destroyed.
+func (f *Fleet) SetLife(ctx context.Context, id string, from time.Time, life time.Duration) (*time.Time, error) {
+	if err := checkLife("expires_in_seconds", life); err != nil {
+		return nil, err
+	}
+	at := from.Add(life)
+	return &at, notFound(f.cfg.Store.SetExpiry(ctx, id, &at), id)
 }
 
 const (

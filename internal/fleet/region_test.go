@@ -49,6 +49,9 @@ func TestRegionsWithPoolsOfTheirOwn(t *testing.T) {
 		if err != nil || would.Pool != test.want {
 			t.Errorf("%s is kept in %q, %v; want %q", name, would.Pool, err, test.want)
 		}
+		if copied := would.Charge.SharedBytes == 0; copied != (name == "fork-elsewhere" || test.source == "") {
+			t.Errorf("%s shares %d bytes with its source", name, would.Charge.SharedBytes)
+		}
 	}
 	if !b.fleet.MustSend(source, "fra1") || b.fleet.MustSend(source, "ams3") || b.fleet.MustSend(shared, "fra1") {
 		t.Error("what must be sent is wrong")

@@ -62,6 +62,24 @@ func TestTheDropIsFoundAndForkedBefore(t *testing.T) {
 	}
 }
 
+// Two forks at one drop are told apart, and nobody is surprised that one is gone later, or that what has expired is still there.
+func TestAForkOfThePastSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := b.online(t, "backend")
+	w := b.loggedIn(t, store.ScopeWrite)
+	for side, says := range map[string]string{"before": "right before transaction", "after": "right after transaction"} {
+		w.post(t, "/databases/"+source.ID+"/fork", "state", "transaction", "side", side, "transaction", "0/200", "name", side, "size", source.Size).want(t, http.StatusCreated)
+		fork := b.named(t, side)
+		if err := b.fleet.SetExpiry(t.Context(), fork.ID, new(now.Add(48*time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		w.get(t, "/databases/"+fork.ID).want(t, http.StatusOK, says+" <code>0/200</code>, as of 2026-08-10 11:30:00.250 UTC", "TTL indexes", "they delete nothing until they are turned on",
+			"Expires", "2026-08-12 12:00 UTC: then it is destroyed with its data and its history")
+	}
+	w.get(t, "/databases/"+source.ID).wantWithout(t, "TTL indexes", "Expires")
+}
+
 func TestTransactionsThatCannotBeSayWhyNextToTheField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

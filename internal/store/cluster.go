@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The states of a cluster; see the package comment for the changes that exist.
 const (
@@ -91,6 +94,22 @@ func (c Cluster) IsFork() bool { return c.SourceID != "" }
 
 // IsServed says whether clients can use the cluster: it has data, and is not about to lose it.
 func (c Cluster) IsServed() bool { return c.IsForkable() || c.IsExchanged() }
+
+// ForkTransaction is the id of the transaction of the source that a fork is made at, empty if it is made at a moment.
+func (c Cluster) ForkTransaction() string {
+	if c.ForkLSN == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%X/%X", c.ForkLSN>>32, uint32(c.ForkLSN))
+}
+
+// ForkSide says on which side of its transaction a fork is made.
+func (c Cluster) ForkSide() string {
+	if c.ForkAfter {
+		return "after"
+	}
+	return "before"
+}
 
 // IsForkable says whether a fork of the cluster may be asked for: it is served, and its data are not about to become those of another.
 func (c Cluster) IsForkable() bool {

@@ -105,11 +105,7 @@ func creationEvent(c Cluster) Event {
 	moment := "its latest state"
 	switch {
 	case c.ForkLSN != 0:
-		position := "before"
-		if c.ForkAfter {
-			position = "after"
-		}
-		moment = fmt.Sprintf("right %s transaction %X/%X", position, c.ForkLSN>>32, uint32(c.ForkLSN))
+		moment = "right " + c.ForkSide() + " transaction " + c.ForkTransaction()
 	case c.ForkAt != nil:
 		moment = "its state at " + c.ForkAt.Format(time.RFC3339Nano)
 	}
