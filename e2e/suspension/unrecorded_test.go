@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -279,4 +280,75 @@ func nodePID(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// What is in a cluster whose wake is not recorded is shown as it is, not as it was when it fell asleep.
+func TestContentsOfAClusterWhoseWakeCouldNotBeRecorded(t *testing.T) { //nolint:paralleltest // see tine
+	c := tine.NewCluster(t, harness.CreateRequest(tine.NewName("unrecorded")))
+	insert(t, c, 1)
+	suspend(t, c, 0)
+	wantContents(t, c, []string{"defaultdb", "shop"}, []string{"doadmin"})
+	tine.WaitNodes(t, 0) // it was asked for its contents, and sleeps on
+	allow := tine.RefuseWakes(t)
+	client := tine.Connect(t, c.Connection.URI)
+	if _, err := client.Database("later").Collection("things").InsertOne(t.Context(), bson.D{}); err != nil {
+		t.Fatal(err)
+	}
+	made := bson.D{{Key: "createUser", Value: "eve"}, {Key: "pwd", Value: "correct horse"}, {Key: "roles", Value: bson.A{}}}
+	if err := client.Database("admin").RunCommand(t.Context(), made).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if !isSuspended(t, c) {
+		t.Fatal("the wake was recorded: the test has not refused it")
+	}
+	wantContents(t, c, []string{"defaultdb", "later", "shop"}, []string{"doadmin", "eve"})
+	if _, err := tine.API.Databases.DeleteDB(t.Context(), c.ID, "later"); err != nil {
+		t.Fatal(err)
+	}
+	wantContents(t, c, []string{"defaultdb", "shop"}, []string{"doadmin", "eve"})
+	allow()
+}
+
+// wantContents fails unless the API shows these databases and users of a cluster, on its own page and in its lists.
+func wantContents(t *testing.T, c *godo.Database, dbs, users []string) {
+	t.Helper()
+	var shown, listed []string
+	list, _, err := tine.API.Databases.ListUsers(t.Context(), c.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range list {
+		listed = append(listed, u.Name)
+	}
+	listedDBs, _, err := tine.API.Databases.ListDBs(t.Context(), c.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, db := range listedDBs {
+		if i >= len(dbs) || db.Name != dbs[i] {
+			t.Errorf("databases %v are listed, want %v", listedDBs, dbs)
+		}
+	}
+	if !slices.Equal(listed, users) || len(listedDBs) != len(dbs) {
+		t.Errorf("users %v and databases %v are listed, want %v and %v", listed, listedDBs, users, dbs)
+	}
+	cluster, _, err := tine.API.Databases.Get(t.Context(), c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range cluster.Users {
+		shown = append(shown, u.Name)
+	}
+	if !slices.Equal(shown, users) || !slices.Equal(cluster.DBNames, dbs) {
+		t.Errorf("users %v and databases %v are shown, want %v and %v", shown, cluster.DBNames, users, dbs)
+	}
+	all, _, err := tine.API.Databases.List(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range all {
+		if other.ID == c.ID && !slices.Equal(other.DBNames, dbs) {
+			t.Errorf("in the list of clusters, databases %v are shown, want %v", other.DBNames, dbs)
+		}
+	}
 }

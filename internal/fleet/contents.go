@@ -33,7 +33,7 @@ const (
 // has. A node that does not answer keeps nobody waiting for longer than contentsPatience, or changePatience after a change, and that once in contentsAge: then
 // the last that was known is returned.
 func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
-	if !c.IsServed() || c.Suspension != nil {
+	if !c.IsServed() {
 		return f.KnownContents(c)
 	}
 	e := f.contents.entry(c.ID)
@@ -51,20 +51,28 @@ func (f *Fleet) Contents(ctx context.Context, c store.Cluster) Contents {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if read, err := f.readContents(ctx, c); err == nil {
-		e.known.Store(&knownContents{Contents: read, node: c.Node.ID})
+		e.known.Store(&knownContents{Contents: read, node: c.Node.ID, at: now})
 		e.told = changes
 	}
 	e.asked, e.at, e.seen, e.node = true, now, changes, c.Node.ID
 	return f.KnownContents(c)
 }
 
-// KnownContents returns what was last known of a cluster's contents, and asks nobody. It is for lists.
+// KnownContents returns what was last known of a cluster's contents, and asks nobody. It is for lists. Of a cluster that is suspended it is what the row says, unless the node
+// was asked since: it may run by now, and the row not say so yet.
 func (f *Fleet) KnownContents(c store.Cluster) Contents {
-	if known, ok := suspendedContents(c); ok && c.IsServed() {
+	if !c.IsServed() {
+		return everyCluster()
+	}
+	heard := f.contents.entry(c.ID).known.Load()
+	if heard != nil && heard.node != c.Node.ID {
+		heard = nil
+	}
+	if known, ok := suspendedContents(c); ok && (heard == nil || !heard.at.After(c.Suspension.At)) {
 		return known
 	}
-	if known := f.contents.entry(c.ID).known.Load(); known != nil && known.node == c.Node.ID && c.IsServed() {
-		return known.Contents
+	if heard != nil {
+		return heard.Contents
 	}
 	return everyCluster()
 }
@@ -74,6 +82,7 @@ func everyCluster() Contents {
 	return Contents{Users: []User{{Name: AdminUser, Role: "primary"}}, Databases: []string{defaultDatabase}}
 }
 
+// readContents asks the node, whatever the row says of it. If it is suspended nobody can have changed what the row says that it contains.
 func (f *Fleet) readContents(ctx context.Context, c store.Cluster) (read Contents, err error) {
 	err = f.cfg.Data.Look(ctx, c, func(conn *pgx.Conn) error {
 		all, err := users.List(ctx, conn)
@@ -115,6 +124,7 @@ type contentsEntry struct {
 type knownContents struct {
 	Contents
 	node string
+	at   time.Time
 }
 
 func (c *contentsCache) entry(id string) *contentsEntry {

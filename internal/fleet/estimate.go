@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -122,10 +123,6 @@ type head struct {
 
 func (f *Fleet) head(ctx context.Context, c store.Cluster, now time.Time) head {
 	h := head{at: now}
-	if c.Suspension != nil {
-		h.asleep = true
-		return h
-	}
 	ctx, cancel := context.WithTimeout(ctx, headPatience)
 	defer cancel()
 	const sql = `SELECT (redo_lsn - '0/0'::pg_lsn)::bigint, (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint, timeline_id
@@ -136,7 +133,7 @@ func (f *Fleet) head(ctx context.Context, c store.Cluster, now time.Time) head {
 		h.redo, h.end = uint64(redo), uint64(end)
 		return err
 	})
-	h.known = err == nil
+	h.known, h.asleep = err == nil, errors.Is(err, store.ErrSuspended)
 	return h
 }
 

@@ -91,14 +91,11 @@ func suspendedContents(c store.Cluster) (known Contents, ok bool) {
 	return Contents{Users: describeAll(all), Databases: kept.Databases}, true
 }
 
-// read is what a cluster contains, for who must know it: from its node, unless that is suspended.
+// read is what a cluster contains, for who must know it.
 func (f *Fleet) read(ctx context.Context, id string) (Contents, error) {
 	c, err := f.Get(ctx, id)
 	if err != nil {
 		return Contents{}, err
-	}
-	if known, ok := suspendedContents(c); ok && c.IsServed() {
-		return known, nil
 	}
 	if !c.IsServed() {
 		return Contents{}, notServed(c)
