@@ -20,19 +20,32 @@ import (
 	"tine/e2e/harness"
 )
 
+// replayMiB is little, so that there are many restore points.
+const replayMiB = 16
+
 // disk is a file system of the test's own, in a file, with the pool of a Tine on it.
 type disk struct {
 	t     *testing.T
 	image string // of the file system
 	dir   string // where it is mounted
 	tine  *harness.Tine
+
+	attached map[string]string // by block device, which file it is made of
 }
 
 // newDisk makes a file system of that type and size, and a Tine on it that is not started.
 func newDisk(t *testing.T, fsType string, megabytes, poolGiB int) *disk {
 	t.Helper()
+	d := newBareDisk(t, fsType, megabytes)
+	d.install(harness.Options{ImageGiB: poolGiB})
+	return d
+}
+
+// newBareDisk is newDisk without a Tine.
+func newBareDisk(t *testing.T, fsType string, megabytes int) *disk {
+	t.Helper()
 	top := t.TempDir()
-	d := &disk{t: t, image: filepath.Join(top, "image"), dir: filepath.Join(top, "d")}
+	d := &disk{t: t, attached: map[string]string{}, image: filepath.Join(top, "image"), dir: filepath.Join(top, "d")}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -40,17 +53,22 @@ func newDisk(t *testing.T, fsType string, megabytes, poolGiB int) *disk {
 	run(t, "mkfs."+fsType, append(mkfsOptions(fsType), "-q", d.image)...)
 	run(t, "mount", "-o", "loop", d.image, d.dir)
 	t.Cleanup(func() { unmount(t, d.dir) })
+	return d
+}
+
+// install makes a Tine on the disk. It is destroyed before anything is that the test made earlier.
+func (d *disk) install(opts harness.Options) {
+	d.t.Helper()
+	opts.ReplayMiB, opts.Parent = replayMiB, d.dir
 	var err error
-	d.tine, err = harness.New(harness.Options{ImageGiB: poolGiB, ReplayMiB: 16, Parent: d.dir})
-	if err != nil {
-		t.Fatal(err)
+	if d.tine, err = harness.New(opts); err != nil {
+		d.t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := d.tine.Destroy(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
+	d.t.Cleanup(func() {
+		if err := d.tine.Destroy(context.WithoutCancel(d.t.Context())); err != nil {
+			d.t.Error(err)
 		}
 	})
-	return d
 }
 
 // unmount unmounts a directory. A process that another test was just starting may hold what was open here for a moment, and a loop device lets go of its

@@ -2,44 +2,51 @@ package faults
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"tine/e2e/harness"
+	"tine/e2e/volatile"
 )
 
-// A power cut ends everything at one instant. What the disk holds then is simulated by a copy of the pool's image that is made at one
-// instant, by reflink, in the middle of writes, restore points and a fork; a volatile cache of the disk that forgets
-// writes out of order is not. Each copy comes up, with every write acknowledged before it was made, and can be forked at moments
-// before it.
+// A power cut ends everything at one instant, and the disk's cache forgets what it was not told to flush: all of it, none, or blocks here and there, in whatever order they were written. What is left
+// comes up each time, in the middle of writes, restore points and forks as it was, with every write that was acknowledged before, and can be forked at moments before it.
 func TestPowerCutLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
-	const cuts = 4
-	d := newDisk(t, "btrfs", 12_000, 8)
+	losses := []volatile.Loss{volatile.Some, volatile.Nothing, volatile.Some, volatile.Everything, volatile.Some}
+	d := newBareDisk(t, "btrfs", 12_000)
+	blocks := d.newVolatile(8 << 30)
+	device := d.attach(blocks.Path())
+	d.install(harness.Options{Pool: map[string]string{"device": device}})
 	d.start()
 	source := d.make(harness.CreateRequest("prod"))
 	w := write(t, source, 3, 0)
-	data := d.tine.DataDir()
-	before := make([]time.Time, cuts)  // all that was acknowledged by then is in the copy
-	earlier := make([]time.Time, cuts) // a moment to fork at
-	for n := range cuts {
+	before := make([]time.Time, len(losses))  // all that was acknowledged by then is on the disk
+	earlier := make([]time.Time, len(losses)) // a moment to fork at
+	for n, lost := range losses {
 		w.more(t, 150)
 		earlier[n] = moment()
-		w.more(t, 150)
-		if n%2 == 1 { // a fork is being made
-			if _, _, err := d.tine.API.Databases.Create(t.Context(), harness.ForkRequest(source.Name, fmt.Sprintf("half-%d", n), earlier[n])); err != nil {
-				t.Fatal(err)
-			}
+		w.more(t, 150+rand.IntN(150))
+		if _, _, err := d.tine.API.Databases.Create(t.Context(), harness.ForkRequest(source.Name, fmt.Sprintf("half-%d", n), earlier[n])); err != nil {
+			t.Fatal(err)
 		}
+		w.more(t, rand.IntN(40)) // it is somewhere in its steps
 		before[n] = moment()
-		run(t, "cp", "--reflink=always", filepath.Join(data, "pool.img"), filepath.Join(d.dir, fmt.Sprintf("cut-%d", n)))
+		if err := blocks.Cut(d.cut(n), lost); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.stop()
 	d.stopAll()
-	for n := range cuts {
-		if err := os.Rename(filepath.Join(d.dir, fmt.Sprintf("cut-%d", n)), filepath.Join(data, "pool.img")); err != nil {
+	d.detach(device)
+	for n := range losses {
+		device := d.attach(d.cut(n))
+		if err := d.tine.Reconfigure(fmt.Sprintf("history: {replay_mib: %d}\npool: {device: %s}\n", replayMiB, device)); err != nil {
 			t.Fatal(err)
 		}
 		d.start()
@@ -52,7 +59,54 @@ func TestPowerCutLosesNoAcknowledgedWrite(t *testing.T) {
 		}
 		d.forkIsRight(w, source, earlier[n])
 		d.stopAll()
+		if n < len(losses)-1 { // the last one is needed to destroy the Tine
+			d.detach(device)
+		}
 	}
+}
+
+// newVolatile makes a disk whose cache forgets. At its end, which is after that of a Tine that is installed later, no block device is attached any more.
+func (d *disk) newVolatile(size int64) *volatile.Disk {
+	d.t.Helper()
+	dir := filepath.Join(d.dir, "volatile")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		d.t.Fatal(err)
+	}
+	v, err := volatile.New(dir, size)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() {
+		for device, image := range d.attached {
+			if attached(d.t, image) {
+				d.detach(device)
+			}
+		}
+		if err := v.Close(); err != nil {
+			d.t.Error(err)
+		}
+	})
+	return v
+}
+
+// cut is the image that a power cut has left.
+func (d *disk) cut(n int) string { return filepath.Join(d.dir, fmt.Sprintf("cut-%d", n)) }
+
+// attach makes a file a block device.
+func (d *disk) attach(image string) (device string) {
+	d.t.Helper()
+	out, err := exec.CommandContext(d.t.Context(), "losetup", "--find", "--show", "--direct-io=on", "--sector-size=4096", image).Output()
+	if err != nil {
+		d.t.Fatalf("attach %s: %v", image, err)
+	}
+	device = strings.TrimSpace(string(out))
+	d.attached[device] = image
+	return device
+}
+
+func (d *disk) detach(device string) {
+	d.t.Helper()
+	run(d.t, "losetup", "--detach", device)
 }
 
 // moment is one between what was done before and what is done after.

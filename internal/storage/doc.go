@@ -9,7 +9,7 @@
 //
 // OpenPool takes the first of these that applies, and leaves the pool mounted without access times:
 //
-//	Path is the root of a mounted btrfs   it is used as it is, and Close leaves it mounted
+//	Path is the root of a mounted btrfs   it is used as it is, and Close leaves it mounted, unless it is that of Device or Image
 //	Device is set                         mounted at Path; made a btrfs first if it holds nothing at all
 //	Image is set                          a sparse file, made if missing, attached to a loop device, mounted at Path
 //	Path is a directory on a btrfs        used as it is

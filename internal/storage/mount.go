@@ -64,11 +64,26 @@ func unescape(s string) string {
 	return b.String()
 }
 
+// sameDevice tells whether two paths are of one block device, whatever it is called. There is none without a name.
+func sameDevice(a, b string) bool {
+	var infos [2]unix.Stat_t
+	for i, path := range [2]string{a, b} {
+		if path == "" || unix.Stat(path, &infos[i]) != nil || infos[i].Mode&unix.S_IFMT != unix.S_IFBLK {
+			return false
+		}
+	}
+	return infos[0].Rdev == infos[1].Rdev
+}
+
 // mountBtrfs mounts device without access times: every read would otherwise un-share a block of a fork. The kernel
 // adds discard=async where the device can discard, which for an image gives the space of deleted volumes back to the
 // file system below it.
 func mountBtrfs(device, path string) error {
-	if err := unix.Mount(device, path, "btrfs", unix.MS_NOATIME|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
+	err := unix.Mount(device, path, "btrfs", unix.MS_NOATIME|unix.MS_NOSUID|unix.MS_NODEV, "")
+	switch {
+	case errors.Is(err, unix.EIO), errors.Is(err, unix.EUCLEAN):
+		return fmt.Errorf("mount %s: its btrfs is damaged, or the disk below it cannot be read: the kernel's log says where, and Tine can use it when it can be mounted again: %w", device, err)
+	case err != nil:
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
 	return nil

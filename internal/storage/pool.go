@@ -65,6 +65,7 @@ func (p *Pool) mount(ctx context.Context, cfg PoolConfig) error {
 		return err
 	}
 	if mounted && m.fsType == "btrfs" {
+		p.mounted = sameDevice(m.source, cfg.Device)
 		return nil
 	}
 	if cfg.Device != "" {
@@ -102,8 +103,7 @@ func (p *Pool) mountDevice(ctx context.Context, device string) error {
 	return nil
 }
 
-// Close unmounts the pool if it is an image or a device that this Pool mounted, and detaches the image's loop device;
-// it does so too when an earlier process did the mounting of the image. What is gone already is no error. Close fails
+// Close unmounts the pool if it is an image or the device of its configuration, whoever mounted that, and detaches the image's loop device. What is gone already is no error. Close fails
 // if the pool is in use, and may then be called again. A container that still has a volume mounted in its own mount
 // namespace does not keep Close from unmounting, but keeps the loop device until it exits.
 func (p *Pool) Close(ctx context.Context) error {

@@ -202,6 +202,29 @@ func TestBlankDeviceIsFormattedOnce(t *testing.T) {
 	wantExists(t, again, "v", true)
 }
 
+// A device stays mounted when Tine ends and its nodes go on. Whoever stops them later unmounts it, by whatever name it knows the device, but not what is another's.
+func TestDeviceThatAnEarlierProcessMountedIsUnmounted(t *testing.T) {
+	t.Parallel()
+	device := blankDevice(t)
+	alias := filepath.Join(t.TempDir(), "alias")
+	must(t, os.Symlink(device, alias))
+	path := filepath.Join(t.TempDir(), "pool")
+	for _, test := range []struct {
+		device  string
+		mounted bool
+	}{{"", true}, {blankDevice(t), true}, {os.DevNull, true}, {device, false}, {alias, false}} {
+		_, err := OpenPool(t.Context(), PoolConfig{Path: path, Device: device})
+		must(t, err)
+		p := openTestPool(t, PoolConfig{Path: path, Device: test.device})
+		must(t, p.Close(t.Context()))
+		_, mounted, err := mountAt(path)
+		must(t, err)
+		if mounted != test.mounted {
+			t.Errorf("the pool that is configured with the device %q is mounted afterwards: %v", test.device, mounted)
+		}
+	}
+}
+
 func TestDeviceWithAnotherFileSystemIsRefused(t *testing.T) {
 	t.Parallel()
 	device := blankDevice(t)
@@ -212,6 +235,22 @@ func TestDeviceWithAnotherFileSystemIsRefused(t *testing.T) {
 	_, err = OpenPool(t.Context(), PoolConfig{Path: filepath.Join(t.TempDir(), "pool"), Device: device})
 	if err == nil || !strings.Contains(err.Error(), "ext4") {
 		t.Fatalf("a device with an ext4 gave %v", err)
+	}
+}
+
+// A disk that has lost what it was told to flush is not used, and it is said what is wrong with it.
+func TestDamagedPoolIsNotUsed(t *testing.T) {
+	t.Parallel()
+	cfg := PoolConfig{Path: filepath.Join(t.TempDir(), "pool"), Image: filepath.Join(t.TempDir(), "image"), ImageSize: minImage}
+	p := openTestPool(t, cfg)
+	must(t, p.Close(t.Context()))
+	f, err := os.OpenFile(cfg.Image, os.O_RDWR, 0)
+	must(t, err)
+	const firstTree, all = 1 << 20, minImage - 1<<20 // the superblock is before it
+	must(t, unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, firstTree, all))
+	must(t, f.Close())
+	if _, err = OpenPool(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "its btrfs is damaged") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
