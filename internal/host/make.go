@@ -260,25 +260,46 @@ func (m *making) makeVolume(ctx context.Context) error {
 	if !c.IsFork() {
 		return m.pool(c).Storage.Clone(ctx, m.pool(c).Golden, volumeOf(c))
 	}
-	src, err := m.cfg.Store.Cluster(ctx, c.SourceID)
+	for {
+		src, err := m.readSource(ctx)
+		if err != nil {
+			return err
+		}
+		if err = m.makeVolumeOf(ctx, src); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// errMoved says that a source has moved to another pool since somebody looked where it is.
+var errMoved = errors.New("the source has moved to another pool")
+
+func (m *making) readSource(ctx context.Context) (store.Cluster, error) {
+	src, err := m.cfg.Store.Cluster(ctx, m.cluster.SourceID)
 	if errors.Is(err, store.ErrNotFound) {
-		return errSourceGone
+		return src, errSourceGone
 	}
-	if err != nil {
-		return err
-	}
+	return src, err
+}
+
+func (m *making) makeVolumeOf(ctx context.Context, src store.Cluster) error {
 	if from, elsewhere, err := m.sentFrom(src); err != nil || elsewhere {
 		if err == nil {
 			err = m.bring(ctx, src, from)
 		}
 		return err
 	}
-	return m.copySource(ctx, src, volumeOf(c))
+	return m.copySource(ctx, src, volumeOf(m.cluster))
 }
 
-// copySource makes volume, in the source's pool, what the fork begins with.
+// copySource makes volume, in the source's pool, what the fork begins with. While it waited for a migration to be over the source may have moved: errMoved.
 func (m *making) copySource(ctx context.Context, src store.Cluster, volume string) (err error) {
 	defer m.keepAsIs(src.ID)() // a stop half-way through would fail it
+	if now, err := m.readSource(ctx); err != nil {
+		return err
+	} else if now.Pool != src.Pool {
+		return errMoved
+	}
 	if m.cluster.ForkAt == nil {
 		m.restored.Recovery.Live = true
 		m.recovery = m.restored.Recovery

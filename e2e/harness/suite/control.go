@@ -2,7 +2,10 @@ package suite
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -29,19 +32,25 @@ func (s *Suite) OnNode(t *testing.T, clusterID string, do func(context.Context, 
 func (s *Suite) connect(t *testing.T, node, database string, do func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
+	conn := s.connection(t, node, database)
+	defer func() { _ = conn.Close(ctx) }()
+	if err := do(ctx, conn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Suite) connection(t *testing.T, node, database string) *pgx.Conn {
+	t.Helper()
 	cfg, err := pgx.ParseConfig("host=/run/tine user=postgres sslmode=disable dbname=" + database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.DialFunc = engine.Dialer(filepath.Join(s.DataDir(), "sockets", node))
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := pgx.ConnectConfig(context.WithoutCancel(t.Context()), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	if err := do(ctx, conn); err != nil {
-		t.Fatal(err)
-	}
+	return conn
 }
 
 // RefuseWakes has the control plane's database fail whoever records that a cluster is awake, until allow is called. Nothing else of it fails.
@@ -77,4 +86,53 @@ func (s *Suite) WaitFailed(t *testing.T, kind, clusterID string) {
 		})
 		return failed
 	})
+}
+
+// holds is how many Hold has made.
+var holds atomic.Int64
+
+// Hold has whoever updates a cluster's row in the control plane's database wait, if the condition holds for it as OLD and NEW, until release is called. reached returns when
+// somebody waits. Holds must be made before anybody waits.
+func (s *Suite) Hold(t *testing.T, when string) (reached, release func()) {
+	t.Helper()
+	const class = 4711 // of advisory locks
+	key := holds.Add(1)
+	conn := s.connection(t, "control", "tine")
+	ctx := context.WithoutCancel(t.Context())
+	execute := func(conn *pgx.Conn, sql string) {
+		if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(conn, fmt.Sprintf(`SELECT pg_advisory_lock(%[1]d, %[2]d);
+		CREATE FUNCTION tine.hold_%[2]d() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(%[1]d, %[2]d); RETURN NEW; END $$;
+		CREATE TRIGGER hold_%[2]d BEFORE UPDATE ON tine.clusters FOR EACH ROW WHEN (%[3]s) EXECUTE FUNCTION tine.hold_%[2]d()`, class, key, when))
+	release = sync.OnceFunc(func() { _ = conn.Close(ctx) })
+	t.Cleanup(func() {
+		release()
+		s.control(t, func(_ context.Context, conn *pgx.Conn) error {
+			execute(conn, fmt.Sprintf("DROP TRIGGER hold_%[1]d ON tine.clusters; DROP FUNCTION tine.hold_%[1]d", key))
+			return nil
+		})
+	})
+	reached = func() {
+		t.Helper()
+		s.WaitFor(t, "somebody who updates a cluster so that "+when, func() (waits bool) {
+			s.control(t, func(ctx context.Context, conn *pgx.Conn) error {
+				const sql = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND NOT granted)"
+				return conn.QueryRow(ctx, sql, class, key).Scan(&waits)
+			})
+			return waits
+		})
+	}
+	return reached, release
+}
+
+// Phase is the last step of a cluster's making that is complete.
+func (s *Suite) Phase(t *testing.T, clusterID string) (phase string) {
+	t.Helper()
+	s.control(t, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT phase FROM tine.clusters WHERE id = $1", clusterID).Scan(&phase)
+	})
+	return phase
 }
