@@ -74,7 +74,7 @@ func groups() []group {
 		}},
 		{room: transferRoom, image: transferImageGiB, configure: (*bench).addRegion, sections: []section{{"transfer", (*bench).transfers}}},
 		{room: pointsRoom, sections: []section{{"points", (*bench).points}}},
-		{room: sizeRoom, sections: []section{{"size", (*bench).size}}},
+		{room: sizeRoom, sections: []section{{"size", (*bench).size}, {"cold", (*bench).cold}}},
 		{room: densityRoom, sections: []section{{"density", (*bench).density}}},
 		{room: gatewayRoom, sections: []section{
 			{"gateway", (*bench).gateway},
