@@ -60,6 +60,8 @@ type History struct {
 		looked map[string]look
 		// idle is when Due found out last that nothing was written since the newest restore point of a history.
 		idle map[string]time.Time
+		// loose is, by history, a snapshot that may not be recorded.
+		loose map[string]string
 	}
 }
 
@@ -86,6 +88,7 @@ func New(cfg Config) *History {
 	h.mu.last = make(map[string]store.RestorePoint)
 	h.mu.looked = make(map[string]look)
 	h.mu.idle = make(map[string]time.Time)
+	h.mu.loose = make(map[string]string)
 	return h
 }
 
@@ -170,6 +173,7 @@ func (h *History) forget(historyID string) {
 	delete(h.mu.last, historyID)
 	delete(h.mu.looked, historyID)
 	delete(h.mu.idle, historyID)
+	delete(h.mu.loose, historyID)
 	// The lock stays: somebody may be waiting for it. It is a word of memory a destroyed cluster, until the next start.
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,7 @@ import (
 )
 
 // Take makes a restore point of a running cluster: marker, checkpoint, snapshot, record. When it returns nil, the cluster can be
-// forked at every moment from the returned CompletedAt on; on error at worst a snapshot is left, which Sweep removes.
+// forked at every moment from the returned CompletedAt on; on error at worst a snapshot is left, which the next Take or Prune removes, or Sweep.
 func (h *History) Take(ctx context.Context, src Source) (store.RestorePoint, error) {
 	return h.take(ctx, src, nil)
 }
@@ -29,14 +30,21 @@ func (h *History) TakeFirst(ctx context.Context, src Source, turnSyncOn func() e
 
 // take does without the cluster's lock: under load its checkpoint takes a while, and a fork would wait for it.
 func (h *History) take(ctx context.Context, src Source, turnSyncOn func() error) (store.RestorePoint, error) {
-	p, err := h.snapshot(ctx, src, turnSyncOn)
+	err := h.settle(ctx, src)
 	if err != nil {
+		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
+	}
+	volume := PointVolume(src.HistoryID, uuid.NewString())
+	p, err := h.snapshot(ctx, src, volume, turnSyncOn)
+	if err != nil {
+		h.setLoose(src, volume)
 		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
 	}
 	added, err := h.cfg.Records.AddRestorePoint(ctx, p)
 	if err != nil {
+		h.setLoose(src, volume)
 		if errors.Is(err, store.ErrNotFound) {
-			err = errors.Join(err, h.cfg.Pool.Delete(ctx, p.Volume))
+			err = errors.Join(err, h.cfg.Pool.Delete(ctx, volume))
 		}
 		return store.RestorePoint{}, err
 	}
@@ -44,7 +52,39 @@ func (h *History) take(ctx context.Context, src Source, turnSyncOn func() error)
 	return added, nil
 }
 
-func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() error) (store.RestorePoint, error) {
+// settle removes the snapshot of a restore point that could not be completed, unless it is recorded: who lost the connection in that moment does not know. Without it, each
+// try would leave one more while the records are out of reach.
+func (h *History) settle(ctx context.Context, src Source) error {
+	h.mu.Lock()
+	volume := h.mu.loose[src.HistoryID]
+	h.mu.Unlock()
+	if volume == "" {
+		return nil
+	}
+	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(points, func(p store.RestorePoint) bool { return p.Volume == volume }) {
+		h.remember(src, points[len(points)-1])
+	} else if err := h.cfg.Pool.Delete(ctx, volume); err != nil {
+		return err
+	}
+	h.setLoose(src, "")
+	return nil
+}
+
+func (h *History) setLoose(src Source, volume string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if volume == "" {
+		delete(h.mu.loose, src.HistoryID)
+	} else {
+		h.mu.loose[src.HistoryID] = volume
+	}
+}
+
+func (h *History) snapshot(ctx context.Context, src Source, volume string, turnSyncOn func() error) (store.RestorePoint, error) {
 	first := turnSyncOn != nil
 	conn, release, err := src.Connect(ctx)
 	if err != nil {
@@ -53,7 +93,7 @@ func (h *History) snapshot(ctx context.Context, src Source, turnSyncOn func() er
 	defer release()
 	p := store.RestorePoint{
 		ClusterID: src.ClusterID,
-		Volume:    PointVolume(src.HistoryID, uuid.NewString()),
+		Volume:    volume,
 		StartedAt: h.cfg.Now(),
 	}
 	if err := mark(ctx, conn); err != nil {

@@ -21,6 +21,9 @@ const mostPruned = 32
 // anywhere and repeated.
 func (h *History) Prune(ctx context.Context, src Source) (more bool, err error) {
 	defer h.lock(src.HistoryID)()
+	if err := h.settle(ctx, src); err != nil {
+		return false, fmt.Errorf("prune history of cluster %s: %w", src.ClusterID, err)
+	}
 	points, err := h.cfg.Records.RestorePoints(ctx, src.ClusterID)
 	if err != nil {
 		return false, err
