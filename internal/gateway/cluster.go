@@ -56,7 +56,7 @@ type cluster struct {
 	recorded atomic.Bool  // there may be records of numbered writes
 	replayed atomic.Int64 // numbered writes that were answered from their record
 	orphans  atomic.Bool  // there may be files that belong to no cursor
-	viewMade atomic.Int64 // when a command that makes a view last began or ended, in Unix nanoseconds
+	views    viewsMade
 	late     chan snapshots
 
 	deaf     atomic.Bool        // no more connections are to be accepted

@@ -34,8 +34,7 @@ func create(ctx context.Context, c *conn, r *request) (bsoncore.Document, error)
 		return nil, err
 	}
 	if has(r.field("viewOn")) {
-		c.cluster.makesView()
-		defer c.cluster.makesView()
+		defer c.cluster.views.begin()()
 	}
 	var reply []byte
 	args := []any{r.db, []byte(r.spec()), coll, markText(r.command, r.db+"."+coll)}
@@ -83,7 +82,7 @@ func dropDatabase(ctx context.Context, c *conn, r *request) (bsoncore.Document, 
 	if err := c.queryRow(ctx, r, sqlDropDatabase, []any{r.db, markText(r.command, r.db)}, nil, nil, &existed, &hadViews); err != nil {
 		return nil, err
 	}
-	if hadViews || c.cluster.mayHaveMadeView(before) { // one that came while this waited for a lock is dropped, too
+	if hadViews || c.cluster.views.since(before, c.cluster.settings().TransactionLifetime) { // one that came while this waited for a lock is dropped, too
 		if err := c.cluster.namesChanged(ctx); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -128,10 +129,22 @@ func (c *cluster) forgetEnded(ctx context.Context, late *snapshots) {
 	}
 }
 
-// makesView says that a command that makes a view begins or ends.
-func (c *cluster) makesView() { c.viewMade.Store(time.Now().UnixNano()) }
+// viewsMade knows when views may have come.
+type viewsMade struct {
+	making atomic.Int64 // commands that make one and have not ended
+	last   atomic.Int64 // when the last one ended, in Unix nanoseconds
+}
 
-// mayHaveMadeView says whether a view may have come since then. One that is made in a transaction comes when that is committed.
-func (c *cluster) mayHaveMadeView(since time.Time) bool {
-	return c.viewMade.Load() >= since.Add(-c.settings().TransactionLifetime).UnixNano()
+// begin says that a command that makes a view begins; it is to say when it ends.
+func (v *viewsMade) begin() (end func()) {
+	v.making.Add(1)
+	return func() {
+		v.last.Store(time.Now().UnixNano())
+		v.making.Add(-1)
+	}
+}
+
+// since says whether a view may have come since then. One that is made in a transaction comes when that is committed, at the end of its lifetime at the latest.
+func (v *viewsMade) since(t time.Time, lifetime time.Duration) bool {
+	return v.making.Load() > 0 || v.last.Load() >= t.Add(-lifetime).UnixNano()
 }
