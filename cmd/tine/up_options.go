@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,11 +161,60 @@ func (o *upOptions) validate() error {
 	if err := o.Pool.space().Validate(); err != nil {
 		return err
 	}
-	if o.Transfer.MiBPerSecond < 0 {
-		return fmt.Errorf("transfer.mib_per_second must not be negative; got %d (0 is the default)", o.Transfer.MiBPerSecond)
+	if err := o.validateNumbers(); err != nil {
+		return err
+	}
+	if err := validateListen(o.Listen); err != nil {
+		return err
 	}
 	_, err := o.ports()
 	return err
+}
+
+// validateNumbers refuses what is less than nothing: history that reaches less than no time back would all be deleted.
+func (o *upOptions) validateNumbers() error {
+	for _, setting := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"history.window", o.History.Window},
+		{"history.interval", o.History.Interval},
+		{"insights.interval", o.Insights.Interval},
+		{"expiry_settle", o.ExpirySettle},
+		{"pool.space_interval", o.Pool.SpaceInterval},
+		{"pool.account_interval", o.Pool.AccountInterval},
+	} {
+		if setting.value < 0 {
+			return fmt.Errorf("%s must not be negative; got %s (0 is the default)", setting.name, setting.value)
+		}
+	}
+	if after := o.Suspend.After; after != nil && *after < 0 {
+		return fmt.Errorf("suspend.after must not be negative; got %s (0s is never)", *after)
+	}
+	numbers := map[string]int64{
+		"transfer.mib_per_second": o.Transfer.MiBPerSecond, "history.replay_mib": o.History.ReplayBudget, "pool.image_gib": o.Pool.ImageGiB,
+	}
+	for region, place := range o.Pools {
+		numbers["pools."+region+".image_gib"] = place.ImageGiB
+	}
+	for _, name := range slices.Sorted(maps.Keys(numbers)) {
+		if numbers[name] < 0 {
+			return fmt.Errorf("%s must not be negative; got %d (0 is the default)", name, numbers[name])
+		}
+	}
+	return nil
+}
+
+// validateListen refuses an address that nobody can listen on, before a node or a pool is made for whoever would not be reached.
+func validateListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return &usageError{fmt.Sprintf("--listen must be a host and a port, like 127.0.0.1:8080; got %q", address)}
+	}
+	return nil
 }
 
 // validatePools completes the pools' paths, and refuses two pools in one place.
@@ -207,7 +257,7 @@ func (p poolOptions) space() host.SpaceConfig {
 
 // ports reads "A-B".
 func (o *upOptions) ports() (store.PortRange, error) {
-	bad := fmt.Errorf("gateway ports %q are not a range such as 27100-27999", o.GatewayPorts)
+	bad := &usageError{fmt.Sprintf("--gateway-ports must be the first and the last port of a range, like 27100-27999; got %q", o.GatewayPorts)}
 	a, b, ok := strings.Cut(o.GatewayPorts, "-")
 	if !ok {
 		return store.PortRange{}, bad

@@ -35,7 +35,7 @@ type InPlace struct {
 // before is kept as a cluster of its own, NAME-before-restore-TIME. Connections are cut and come back.
 func (f *Fleet) RestoreInPlace(ctx context.Context, id string, r RestoreRequest) (InPlace, error) {
 	if r.At == nil && r.Before == "" && r.After == "" {
-		return InPlace{}, invalid("at", "is missing; it is the moment to go back to, such as 2026-11-26T14:03:06Z")
+		return InPlace{}, invalid("at", "is missing; it is the moment to go back to, such as 2026-11-26T14:03:06Z, in place of which before_transaction or after_transaction will do")
 	}
 	c, err := f.online(ctx, id)
 	if err != nil {

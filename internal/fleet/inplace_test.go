@@ -62,7 +62,7 @@ func TestRestoresThatCannotBe(t *testing.T) {
 	before := b.rows(t)
 	early, late, second := now.Add(-2*time.Hour), now.Add(time.Hour), time.Second
 	_, err := b.fleet.RestoreInPlace(t.Context(), c.ID, fleet.RestoreRequest{})
-	wantError(t, err, fleet.Invalid, "at", "at is missing; it is the moment to go back to, such as 2026-11-26T14:03:06Z")
+	wantError(t, err, fleet.Invalid, "at", "at is missing; it is the moment to go back to, such as 2026-11-26T14:03:06Z, in place of which before_transaction or after_transaction will do")
 	for _, at := range []time.Time{early, late} {
 		_, err = b.fleet.RestoreInPlace(t.Context(), c.ID, fleet.RestoreRequest{At: &at})
 		wantError(t, err, fleet.Invalid, "at", `at must be between 2026-08-10T11:00:00.25Z and 2026-08-10T12:00:00.25Z, the history of "prod"; got `+at.Format(time.RFC3339Nano))

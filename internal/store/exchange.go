@@ -332,15 +332,18 @@ func lockBoth(ctx context.Context, tx pgx.Tx, id, otherID string) (c, other Clus
 
 func beginning(x Exchange, c, fork Cluster) string {
 	if x.Kind == ExchangeReset {
-		return fmt.Sprintf("The cluster is being reset to the state of %s %s; its own state is kept as %s.", c.SourceName, moment(x.At), fork.Name)
+		return fmt.Sprintf("The cluster is being reset to the state of %s %s; its own state is kept as %s.", c.SourceName, moment(x.At, fork), fork.Name)
 	}
-	return fmt.Sprintf("The cluster is being restored to its state %s; its present state is kept as %s.", moment(x.At), fork.Name)
+	return fmt.Sprintf("The cluster is being restored to its state %s; its present state is kept as %s.", moment(x.At, fork), fork.Name)
 }
 
-// moment completes "the state".
-func moment(at *time.Time) string {
+// moment completes "the state". A transaction that the fork is made at says more than when it was committed.
+func moment(at *time.Time, fork Cluster) string {
 	if at == nil {
 		return "of now"
+	}
+	if id := fork.ForkTransaction(); id != "" {
+		return "right " + fork.ForkSide() + " transaction " + id + ", of " + at.UTC().Format(time.RFC3339Nano)
 	}
 	return "at " + at.UTC().Format(time.RFC3339Nano)
 }
@@ -349,11 +352,11 @@ func tellFinished(ctx context.Context, tx pgx.Tx, x Exchange, a, b Cluster) erro
 	forA := fmt.Sprintf("The cluster has the data of %s, and keeps its name, endpoint and users.", b.Name)
 	forB := fmt.Sprintf("The cluster has the data of %s, and keeps its name, endpoint and users.", a.Name)
 	if x.Kind != ExchangeSwap {
-		of := "its own state"
+		of, fork := "its own state", Cluster{}
 		if x.Kind == ExchangeReset {
-			of = "the state of " + a.SourceName
+			of, fork = "the state of "+a.SourceName, a
 		}
-		forA = fmt.Sprintf("The cluster has %s %s. Connections were cut; the state before is kept as %s%s.", of, moment(x.At), b.Name, until(b.ExpiresAt))
+		forA = fmt.Sprintf("The cluster has %s %s. Connections were cut; the state before is kept as %s%s.", of, moment(x.At, fork), b.Name, until(b.ExpiresAt))
 		if a.TTLPaused {
 			forA += " TTL indexes delete nothing until they are turned on."
 		}

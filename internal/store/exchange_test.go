@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,6 +164,37 @@ func TestResetShowsTheSourcesMoment(t *testing.T) {
 	c, other = must(s.Cluster(t.Context(), c.ID))(t), must(s.Cluster(t.Context(), other.ID))(t)
 	if c.SourceID != source.ID || c.ForkAt == nil || !c.ForkAt.Equal(at) || other.SourceID != c.ID || other.SourceName != c.Name {
 		t.Errorf("the fork is of %s at %v, its state before of %s", c.SourceName, c.ForkAt, other.SourceName)
+	}
+}
+
+// Right before a drop and right after it are the same moment; events say which.
+func TestRestoreAndResetSayAtWhichTransaction(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	source := mustOnline(t, s, newCluster(1))
+	at := time.Date(2026, 8, 10, 11, 0, 0, 0, time.UTC)
+	for n, test := range []struct {
+		kind  string
+		after bool
+		want  []string // what each of its events has
+	}{
+		{store.ExchangeRestore, false, []string{"its state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its present state", "its own state at 2026-08-10T11:00:00Z."}},
+		{store.ExchangeReset, true, []string{"right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its own state", "right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z. Connections"}},
+	} {
+		c := mustOnline(t, s, forkOf(source, 2+2*n))
+		made := forkOf(source, 3+2*n)
+		made.ForkAt, made.ForkLSN, made.ForkAfter = &at, 0x1_03A2F198, test.after
+		other := must(s.BeginExchange(t.Context(), store.Exchange{ClusterID: c.ID, Kind: test.kind, At: &at}, made, anyPort))(t)
+		must(s.SetOnline(t.Context(), other.ID))(t)
+		if err := errors.Join(s.ExchangeNodes(t.Context(), c.ID, time.Now()), s.FinishExchange(t.Context(), c.ID)); err != nil {
+			t.Fatal(err)
+		}
+		events := must(s.Events(t.Context(), c.ID))(t)
+		for i, want := range test.want {
+			if got := events[len(events)-2+i].Message; !strings.Contains(got, want) {
+				t.Errorf("%s: %q lacks %q", test.kind, got, want)
+			}
+		}
 	}
 }
 
