@@ -34,6 +34,7 @@ type Options struct {
 	Density    int           // forks that are made and mostly suspended
 	DensityMB  int           // size of their source
 	TransferMB int           // size of the source that is sent into another region
+	OtherPool  string        // a btrfs that is mounted on another disk, to be the pool of that region; empty: an image beside the first one
 	Only       []string      // names of sections; empty means all
 
 	Progress io.Writer // what is being done, for people who wait

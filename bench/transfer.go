@@ -27,11 +27,23 @@ const (
 
 // addRegion gives Tine a second region, with a pool of its own.
 func (b *bench) addRegion() error {
-	settings, err := b.tine.WithRegions(map[string]string{farRegion: fmt.Sprintf("{image_gib: %d}", transferImageGiB(b.opts))})
+	pool := fmt.Sprintf("{image_gib: %d}", transferImageGiB(b.opts))
+	if b.opts.OtherPool != "" {
+		pool = fmt.Sprintf("{path: %q}", b.opts.OtherPool)
+	}
+	settings, err := b.tine.WithRegions(map[string]string{farRegion: pool})
 	if err != nil {
 		return err
 	}
 	return b.tine.Configure(settings)
+}
+
+// otherPool is where the pool of the second region is.
+func (b *bench) otherPool() string {
+	if b.opts.OtherPool != "" {
+		return b.opts.OtherPool
+	}
+	return b.tine.PoolOf(farRegion)
 }
 
 // transfers measures a source's clients while it is sent to another pool, and while it is not.
@@ -58,11 +70,18 @@ func (b *bench) transfers(ctx context.Context) (err error) {
 			kind.turns.add(turn)
 		}
 	}
+	if err := b.tine.Remove(ctx, b.small.cluster.ID); err != nil { // another's pool outlives this Tine
+		return err
+	}
 	return transferTable(b.opts, without, fork, migration).write(b.out)
 }
 
 func transferTable(o Options, without, fork, migration turns) table {
 	const aim = "p99 1.5 x"
+	where := "Both pools are images on one disk."
+	if o.OtherPool != "" {
+		where = "The other pool is " + o.OtherPool + "."
+	}
 	compared := func(what string, t turns) []string {
 		return []string{
 			what, ratio(quantile(t.times, median), quantile(without.times, median)), ratio(quantile(t.times, veryHigh), quantile(without.times, veryHigh)),
@@ -78,8 +97,8 @@ func transferTable(o Options, without, fork, migration turns) table {
 		},
 		notes: []string{
 			fmt.Sprintf("%d clients, each inserts a document and reads one in turns; %d turns of each kind, one after the other. A turn without a transfer takes %s, one with a transfer as long as that, %s at most: what is sent "+
-				"later does not count. The source has %s of documents and what the clients add; a migration sends its history, too. Both pools are images on one disk.",
-				writers, transferTurns, transferTurn, transferLongest, humanBytes(int64(o.TransferMB)*megabyte)),
+				"later does not count. The source has %s of documents and what the clients add; a migration sends its history, too. %s",
+				writers, transferTurns, transferTurn, transferLongest, humanBytes(int64(o.TransferMB)*megabyte), where),
 			fmt.Sprintf("p99 of each turn: without %s; fork %s; migration %s.", list(without.each), list(fork.each), list(migration.each)),
 		},
 	}
@@ -127,7 +146,7 @@ func (t *turns) row(what string) []string {
 
 // settlePools waits for what a turn left to be written and to be deleted.
 func (b *bench) settlePools(ctx context.Context) error {
-	for _, pool := range []string{b.tine.PoolDir(), b.tine.PoolOf(farRegion)} {
+	for _, pool := range []string{b.tine.PoolDir(), b.otherPool()} {
 		for _, args := range [][]string{{"subvolume", "sync", pool}, {"filesystem", "sync", pool}} {
 			if out, err := exec.CommandContext(ctx, "btrfs", args...).CombinedOutput(); err != nil {
 				return fmt.Errorf("settle %s: %w: %s", pool, err, out)

@@ -45,6 +45,7 @@ so, and up to 72 GB of disk.`,
 	f.IntVar(&opts.Density, "density", opts.Density, "how many forks are made and mostly suspended")
 	f.IntVar(&opts.DensityMB, "density-mb", opts.DensityMB, "size of their source, in MB of documents")
 	f.IntVar(&opts.TransferMB, "transfer-mb", opts.TransferMB, "size of the source that is sent into another region, in MB of documents")
+	f.StringVar(&opts.OtherPool, "other-pool", "", "`mount` of a btrfs on another disk to send it to, without clusters of yours; without it a pool beside the first one")
 	f.StringSliceVar(&opts.Only, "only", nil, "parts to measure, of "+strings.Join(bench.SectionNames(), ", "))
 	return cmd
 }
