@@ -88,6 +88,9 @@ func TestEverySchemaChangeIsListedAndCanBeForkedAround(t *testing.T) {
 	}
 	drop := list[slices.Index(changes, "drop shop.sales")].ID
 	before := forkAround(t, source.Name, "--before", drop)
+	if out, errs, code := cli(t, "cluster", "get", before.Name); code != 0 || !strings.Contains(out, source.Name+" right before transaction "+drop+", of ") {
+		t.Errorf("get ends with %d and does not say what the fork was made from:\n%s%s", code, out, errs)
+	}
 	wantNumbers(t, connect(t, before).Database("shop").Collection("sales"), 1, 2, 3)
 	after := connect(t, forkAround(t, source.Name, "--after", drop)).Database("shop")
 	if names, err := after.ListCollectionNames(ctx, bson.D{}); err != nil || len(names) != 0 {

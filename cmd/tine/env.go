@@ -26,7 +26,7 @@ func bindEnvironment(cmd *cobra.Command) error {
 		}
 		if flags.Set(f.Name, value) != nil {
 			// The value may be a secret, and pflag's error repeats it.
-			err = &usageError{fmt.Sprintf("%s is not a %s, which --%s needs", variable(f.Name), f.Value.Type(), f.Name)}
+			err = &usageError{fmt.Sprintf("%s stands for --%s and must be %s", variable(f.Name), f.Name, wanted(f.Value.Type()))}
 		}
 	})
 	return err

@@ -32,7 +32,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 func TestWrongVariableIsNamedWithoutItsValue(t *testing.T) {
 	t.Setenv("TINE_TIMEOUT", "secret")
 	got := tine(t, newAPI(t).URL, "cluster", "create", "copy")
-	if got.code != exitUsage || !strings.Contains(got.stderr, "TINE_TIMEOUT") || strings.Contains(got.stderr, "secret") {
+	if got.code != exitUsage || !strings.Contains(got.stderr, "TINE_TIMEOUT stands for --timeout and must be how long, like 90s, 10m or 2h\n") || strings.Contains(got.stderr, "secret") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }

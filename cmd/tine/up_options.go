@@ -115,7 +115,7 @@ func mergeConfigFile(flags *pflag.FlagSet, opts upOptions, path string) (upOptio
 			return upOptions{}, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := yaml.Load(b, &merged, yaml.WithKnownFields()); err != nil {
-			return upOptions{}, fmt.Errorf("read configuration %s: %w", path, err)
+			return upOptions{}, fmt.Errorf("read configuration %s: %w; docs/operating.md lists all settings", path, err)
 		}
 	}
 	given := map[string]func(){
