@@ -283,3 +283,22 @@ func TestForkSaysWhatItWasMadeFrom(t *testing.T) {
 		}
 	}
 }
+
+// A cluster that is resized or migrated is in use; only its change takes longer than was waited.
+func TestWaitThatTookTooLongSaysWhatGoesOn(t *testing.T) {
+	t.Parallel()
+	api, err := (&clientOptions{api: newAPI(t).URL, token: "secret", output: formatTable}).client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[string]string{
+		statusOnline: "the change of copy is not over after 1ns, and goes on: timed out",
+		"creating":   "copy is not online after 1ns, but may still become so: timed out",
+	} {
+		c := cluster{}
+		c.ID, c.Name, c.Status = forkID, "copy", status
+		if _, err := api.waitOnline(t.Context(), c, time.Nanosecond, func(cluster) {}); err == nil || err.Error() != want || exitCode(err) != exitTimedOut {
+			t.Errorf("%s: %v, want %s", status, err, want)
+		}
+	}
+}

@@ -12,6 +12,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// statusOnline is the API's word for a cluster that nothing is done to.
+const statusOnline = "online"
+
 // waitOptions are the flags of commands that can wait for what they began.
 type waitOptions struct {
 	enabled bool
@@ -27,7 +30,7 @@ func (w *waitOptions) addFlags(cmd *cobra.Command, usage string) {
 // atMost is how long to wait.
 func (w *waitOptions) atMost() time.Duration { return time.Duration(w.timeout) }
 
-// waitOnline waits until a new cluster is online and returns it with the secrets of the answer to its creation. On an error it
+// waitOnline waits until a cluster that is new, or that is being changed, is online and returns it with the secrets of the answer to its creation. On an error it
 // returns what it was given. Meanwhile it shows the cluster as it is.
 func (c *client) waitOnline(ctx context.Context, created cluster, timeout time.Duration, show func(cluster)) (cluster, error) {
 	var now cluster
@@ -40,10 +43,13 @@ func (c *client) waitOnline(ctx context.Context, created cluster, timeout time.D
 		if err == nil && now.Status == "failed" {
 			err = fmt.Errorf("%s has failed: %s", created.Name, c.failure(ctx, now))
 		}
-		return err == nil && now.Status == "online", err
+		return err == nil && now.Status == statusOnline, err
 	})
 	if err != nil {
-		if errors.Is(err, errTimedOut) {
+		switch {
+		case errors.Is(err, errTimedOut) && created.Status == statusOnline: // it was there before, and is in use meanwhile
+			err = fmt.Errorf("the change of %s is not over after %s, and goes on: %w", created.Name, timeout, err)
+		case errors.Is(err, errTimedOut):
 			err = fmt.Errorf("%s is not online after %s, but may still become so: %w", created.Name, timeout, err)
 		}
 		return created, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,9 @@ func TestUsersAreRefusedInWords(t *testing.T) {
 		status             int
 		kind, message      string
 	}{
-		{"POST", users, `{}`, 422, "unprocessable_entity", "not valid: the name of a user must not be empty"},
+		{"POST", users, `{}`, 422, "unprocessable_entity", `name must be 1 to 63 bytes of UTF-8 without a zero; got ""`},
+		{"POST", users, `{"name":"` + strings.Repeat("ü", 32) + `"}`, 422, "unprocessable_entity", `name must be 1 to 63 bytes of UTF-8 without a zero; got "` + strings.Repeat("ü", 32) + `"`},
+		{"POST", users, `{"name":"a\u0000"}`, 422, "unprocessable_entity", `name must be 1 to 63 bytes of UTF-8 without a zero; got "a\x00"`},
 		{"POST", users, `{"name":"doadmin"}`, 422, "unprocessable_entity", `name must be unique; there is a user "doadmin" already`},
 		{
 			"POST", users, `{"name":"a","settings":{"mongo_user_settings":{"role":"root","databases":["d"]}}}`, 422, "unprocessable_entity",
@@ -78,10 +81,10 @@ func TestUsersAreRefusedInWords(t *testing.T) {
 		},
 		{
 			"PUT", users + "/doadmin", `{"settings":{"mongo_user_settings":{"role":"readOnly","databases":["d"]}}}`, 422, "unprocessable_entity",
-			"doadmin has all rights and cannot be deleted",
+			"doadmin always has all rights and cannot be deleted",
 		},
 		{"PUT", users + "/x", `{"settings":{}}`, 422, "unprocessable_entity", "settings.mongo_user_settings must be an object with a role and databases"},
-		{"DELETE", users + "/doadmin", "", 422, "unprocessable_entity", "doadmin has all rights and cannot be deleted"},
+		{"DELETE", users + "/doadmin", "", 422, "unprocessable_entity", "doadmin always has all rights and cannot be deleted"},
 		{"DELETE", users + "/nobody", "", 404, "not_found", `there is no user "nobody"`},
 	} {
 		b.do(t, tt.method, tt.path, tt.body).wantError(t, tt.status, tt.kind, tt.message)

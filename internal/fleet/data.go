@@ -78,8 +78,8 @@ func (f *Fleet) ClusterUser(ctx context.Context, id, name string) (found User, e
 
 // CreateUser makes a user with what the settings say, or all rights if there are none, and returns it with its password.
 func (f *Fleet) CreateUser(ctx context.Context, id, name string, settings *UserSettings) (User, error) {
-	if err := users.CheckName(name); err != nil {
-		return User{}, invalidUser("name", err)
+	if users.CheckName(name) != nil {
+		return User{}, invalid("name", "must be 1 to 63 bytes of UTF-8 without a zero; got %s", quote(name))
 	}
 	grants := []users.Grant{{Database: users.AllDatabases, Role: users.Root}}
 	if settings != nil {
@@ -215,14 +215,10 @@ func noUser(err error, name string) error {
 	case errors.Is(err, users.ErrNotFound):
 		return &Error{Kind: NotFound, Message: "there is no user " + quote(name)}
 	case errors.Is(err, users.ErrOwner):
-		return &Error{Kind: Invalid, Field: "name", Message: "doadmin has all rights and cannot be deleted"}
+		return &Error{Kind: Invalid, Field: "name", Message: "doadmin always has all rights and cannot be deleted"}
 	default:
 		return err
 	}
-}
-
-func invalidUser(field string, err error) error {
-	return &Error{Kind: Invalid, Field: field, Message: err.Error()}
 }
 
 // ClusterDatabases returns the names of the databases that a cluster has.

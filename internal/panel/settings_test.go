@@ -114,7 +114,7 @@ func TestUsersAndDatabases(t *testing.T) {
 	w.post(t, user+"/delete", "confirm", "eve").want(t, http.StatusUnprocessableEntity, "Nothing was deleted.")
 	w.post(t, user+"/delete", "confirm", "ada").wantRedirect(t, path+"?done=user-gone")
 	w.get(t, user).want(t, http.StatusNotFound)
-	w.post(t, path+"/doadmin/delete", "confirm", "doadmin").want(t, http.StatusConflict, "Doadmin has all rights and cannot be deleted")
+	w.post(t, path+"/doadmin/delete", "confirm", "doadmin").want(t, http.StatusConflict, "Doadmin always has all rights and cannot be deleted")
 
 	dbs := "/databases/" + c.ID + "/dbs"
 	w.post(t, dbs, "db", "no/slash").want(t, http.StatusUnprocessableEntity, "The name must be 1 to 63 bytes", `id="db-wrong"`)
