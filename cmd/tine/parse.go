@@ -37,11 +37,41 @@ func parseClock(text string, now time.Time) (time.Time, bool) {
 			return time.Time{}, false
 		}
 	}
-	at := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), now.Location())
-	if at.After(now) {
-		at = at.AddDate(0, 0, -1)
+	const week = 7 // a clock that is put ahead leaves out the hour of one day
+	for day := range week {
+		if at, ok := clockOn(now.AddDate(0, 0, -day), clock, now); ok {
+			return at, true
+		}
 	}
-	return at, true
+	return time.Time{}, false
+}
+
+// clockOn is when it was last that time of a day, not after now. It was twice if the clock was put back meanwhile, and never if it was put ahead past it.
+func clockOn(day, clock, now time.Time) (last time.Time, ok bool) {
+	hour, minute, second := clock.Clock()
+	at := time.Date(day.Year(), day.Month(), day.Day(), hour, minute, second, clock.Nanosecond(), now.Location())
+	candidates := []time.Time{at}
+	start, end := at.ZoneBounds()
+	if !start.IsZero() {
+		candidates = append(candidates, sameClock(at, start.Add(-time.Nanosecond)))
+	}
+	if !end.IsZero() {
+		candidates = append(candidates, sameClock(at, end))
+	}
+	for _, c := range candidates {
+		h, m, s := c.Clock()
+		if h == hour && m == minute && s == second && !c.After(now) && c.After(last) {
+			last, ok = c, true
+		}
+	}
+	return last, ok
+}
+
+// sameClock is when the clock would show the time of at with the offset that it has at another moment.
+func sameClock(at, other time.Time) time.Time {
+	_, here := at.Zone()
+	_, there := other.Zone()
+	return at.Add(time.Duration(here-there) * time.Second)
 }
 
 // parseExpiry reads --expires: a moment, or how long from now.

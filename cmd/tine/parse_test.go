@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 	"time"
+	_ "time/tzdata" // of Berlin, on machines without
 )
 
 func TestMomentIsATimeOrHowLongAgo(t *testing.T) {
@@ -31,6 +32,37 @@ func TestMomentIsATimeOrHowLongAgo(t *testing.T) {
 		}
 		if got := formatMoment(at); got != want {
 			t.Errorf("%s means %s instead of %s", text, got, want)
+		}
+	}
+}
+
+// The time of day that is meant is the last one that was, whatever was done to the clock since.
+func TestTimeOfDayAroundAChangeOfTheClock(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// At 01:00 UTC the clock was put ahead from 02:00 to 03:00 on 29 March 2026, and back from 03:00 to 02:00 on 25 October.
+	for _, test := range []struct{ now, clock, want string }{
+		{"2026-10-25T00:40:00Z", "02:30", "2026-10-25T00:30:00.000000Z"}, // the first 02:30
+		{"2026-10-25T01:20:00Z", "02:30", "2026-10-25T00:30:00.000000Z"}, // the second is still to come
+		{"2026-10-25T01:40:00Z", "02:30", "2026-10-25T01:30:00.000000Z"}, // the second
+		{"2026-10-25T10:00:00Z", "02:30:05.5", "2026-10-25T01:30:05.500000Z"},
+		{"2026-10-25T10:00:00Z", "01:30", "2026-10-24T23:30:00.000000Z"},
+		{"2026-10-25T10:00:00Z", "03:00", "2026-10-25T02:00:00.000000Z"},
+		{"2026-03-29T08:00:00Z", "02:30", "2026-03-28T01:30:00.000000Z"}, // there was none that day
+		{"2026-03-29T08:00:00Z", "03:00", "2026-03-29T01:00:00.000000Z"},
+		{"2026-03-29T08:00:00Z", "01:59", "2026-03-29T00:59:00.000000Z"},
+		{"2026-03-29T08:00:00Z", "14:03", "2026-03-28T13:03:00.000000Z"},
+	} {
+		now, err := time.Parse(time.RFC3339, test.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := parseMoment(test.clock, now.In(berlin))
+		if got := formatMoment(at); err != nil || got != test.want {
+			t.Errorf("at %s, %s means %s, %v; want %s", test.now, test.clock, got, err, test.want)
 		}
 	}
 }
