@@ -1,7 +1,11 @@
 package regions
 
 import (
+	"syscall"
 	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
 )
@@ -35,4 +39,37 @@ func TestForkThatIsBegunInTheCutOfAMigration(t *testing.T) { //nolint:parallelte
 			wantNoTransit(t)
 		})
 	}
+}
+
+// Tine is stopped while the control plane's database takes long to record that a cluster has moved, and does not wait for the answer. The cluster has moved: whatever is written
+// to it from then on is not written where it was.
+func TestMigrationOfWhichNobodyKnowsWhetherItIsRecorded(t *testing.T) { //nolint:paralleltest // it stops Tine
+	c := newCluster(t, in(near, harness.CreateRequest(tine.NewName("moves"))))
+	insert(t, c, 1)
+	moving, _ := tine.Hold(t, "NEW.pool <> OLD.pool")
+	migrate(t, c.ID, far)
+	moving()
+	restart(t)
+	insert(t, c, 2)
+	if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
+		t.Fatal(err, tine.LastLines())
+	}
+	insert(t, c, 3)
+	if s := stateOf(t, c.ID); s.Region != far {
+		t.Errorf("the cluster is in %s", s.Region)
+	}
+	wantNothing(t, near)
+	wantDocuments(t, c, 1, 2, 3)
+	pid, err := tine.NodePID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	tine.WaitFor(t, "the node to come back", func() bool {
+		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 4}})
+		return err == nil || mongo.IsDuplicateKeyError(err)
+	})
+	wantDocuments(t, c, 1, 2, 3, 4)
 }

@@ -48,7 +48,8 @@
 //	wal       the archived log is copied
 //	live      the live volume is sent until little is left, with what has come of the other two
 //	cut       the node is stopped; what is left is sent, and the volume is made
-//	row       the row says that the cluster is in the new pool; before it nothing has changed, after it there is no way back
+//	row       the row says that the cluster is in the new pool; before it nothing has changed, after it there is no way back. While that is in doubt the node
+//	          stays stopped
 //	node      the node is started there
 //	clear     what is left in the old pool is removed
 //	online    the status says so

@@ -26,6 +26,8 @@ const (
 	// A migration sends the live volume again and again, until what was written meanwhile is little or it has done so often enough; then the node is stopped for the rest.
 	littleLeft = 16 << 20
 	mostRounds = 6
+	// movePatience is how long is waited for the answer that the cluster has moved before it is asked for again.
+	movePatience = 5 * time.Second
 )
 
 // migration is one attempt to move a cluster to another pool of the host.
@@ -35,6 +37,8 @@ type migration struct {
 	done    bool   // the row says that the cluster is there
 	last    string // the last volume that arrived, in both pools; empty: none has
 	number  int    // of last
+
+	nowhere bool // nobody knows where the row says that the cluster is
 
 	unlock   func()    // lets others work on the cluster again
 	began    time.Time // when the cut began: nobody watches the node since; zero: it has not
@@ -103,17 +107,10 @@ func (m *migration) steps() []step {
 			}
 			return m.sendPoints(ctx)
 		},
-		"wal":  m.sendWAL,
-		"live": m.catchUp,
-		"cut":  m.cut,
-		"row": func(ctx context.Context) error {
-			moved, err := m.cfg.Store.MoveCluster(ctx, m.cluster.ID)
-			if err == nil && !moved {
-				err = errUnwanted
-			}
-			m.done = err == nil
-			return err
-		},
+		"wal":    m.sendWAL,
+		"live":   m.catchUp,
+		"cut":    m.cut,
+		"row":    m.move,
 		"node":   m.serveThere,
 		"clear":  m.clear,
 		"online": m.goOnline,
@@ -376,10 +373,42 @@ func (m *migration) dropOldPoints(ctx context.Context) error {
 	return m.to.History.KeepOnly(ctx, m.cluster.HistoryID, points)
 }
 
-// serveThere starts the node on what has arrived, unless a process before this one was about to: then the host has done so when it started.
-func (m *migration) serveThere(ctx context.Context) (err error) {
-	if m.cluster, err = m.cfg.Store.Cluster(ctx, m.cluster.ID); err != nil {
+// move has the row say that the cluster is in the other pool. While nobody knows whether it does, nobody may write where the cluster was: it is said again until there is an answer,
+// or the host is stopped. Then the next start finds out, and the node is stopped until then.
+func (m *migration) move(ctx context.Context) error {
+	moved, err := m.cfg.Store.MoveCluster(ctx, m.cluster.ID)
+	for errors.Is(err, store.ErrUnknown) {
+		m.log.ErrorContext(ctx, "it is not known whether a cluster has moved; asking again", "cluster", m.cluster.Name, "error", err)
+		select {
+		case <-m.Host.ctx.Done():
+			m.nowhere = true
+			return err
+		case <-time.After(recordPause):
+		}
+		again, cancel := context.WithTimeout(m.Host.ctx, movePatience)
+		moved, err = m.cfg.Store.MoveCluster(again, m.cluster.ID)
+		cancel()
+		if err != nil {
+			err = errors.Join(err, store.ErrUnknown) // the first may still be under way
+		}
+	}
+	switch {
+	case err != nil:
 		return err
+	case !moved:
+		return errUnwanted
+	default:
+		m.done, m.cluster.Pool, m.cluster.Region = true, m.ToPool, m.ToRegion
+		return nil
+	}
+}
+
+// serveThere starts the node on what has arrived, unless a process before this one was about to: then the host has done so when it started.
+func (m *migration) serveThere(ctx context.Context) error {
+	if c, err := m.cfg.Store.Cluster(ctx, m.cluster.ID); err == nil {
+		m.cluster = c // its settings may have changed
+	} else {
+		m.log.WarnContext(ctx, "cluster is served as it was when its node was stopped", "cluster", m.cluster.Name, "error", err)
 	}
 	m.serveAgain(ctx)
 	return nil
@@ -394,7 +423,7 @@ func (m *migration) serveAgain(ctx context.Context) {
 		m.unlock()
 		m.unlock = nil
 	}()
-	if m.began.IsZero() {
+	if m.began.IsZero() || m.nowhere {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)

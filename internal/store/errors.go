@@ -27,6 +27,8 @@ var (
 	ErrChanged = errors.New("cluster was changed meanwhile")
 	// ErrInExchange says that a cluster cannot be destroyed now, because it exchanges its node with another one.
 	ErrInExchange = errors.New("cluster exchanges its node")
+	// ErrUnknown says that nobody knows whether something was recorded: its answer was lost, or not waited for. It is told by what must know; repeating it is no harm.
+	ErrUnknown = errors.New("it may have been recorded, or not")
 	// ErrUnauthorized says that no token has that secret.
 	ErrUnauthorized = errors.New("unknown token")
 )

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Transfer is what is being sent of a cluster to another pool: for a fork in another region than its source, or for a cluster that migrates.
@@ -103,14 +105,22 @@ func (s *Store) BeginMigration(ctx context.Context, before Cluster, region, pool
 }
 
 // MoveCluster says that a cluster that migrates is in its new region from now on: what it has there is complete, and its node runs nowhere. moved is false, and nothing is
-// changed, if nobody wants the migration any more.
+// changed, if nobody wants the migration any more. With ErrUnknown it may be said all the same, also later; it may be repeated.
 func (s *Store) MoveCluster(ctx context.Context, id string) (moved bool, err error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE tine.clusters c SET region = x.to_region, pool = x.to_pool
 		FROM tine.transfers x WHERE c.id = $1 AND x.cluster_id = c.id AND c.status = 'migrating'`, id)
 	if err != nil {
-		return false, fmt.Errorf("move cluster %s: %w", id, err)
+		return false, fmt.Errorf("move cluster %s: %w", id, unknown(err))
 	}
 	return tag.RowsAffected() == 1, nil
+}
+
+// unknown marks the errors of a statement after which nobody knows whether it was carried out: the connection was lost, or the caller did not wait.
+func unknown(err error) error {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Severity == "ERROR" || pgconn.SafeToRetry(err) {
+		return err
+	}
+	return errors.Join(err, ErrUnknown)
 }
 
 // EndMigration makes a cluster online again, wherever it is; sentence is for its owner. It changes nothing if no migration is under way.
