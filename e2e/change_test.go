@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/godo"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -82,6 +84,30 @@ func TestUpgradePresentsTheLaterVersion(t *testing.T) {
 		version = info.Version
 	}
 	wantNumbers(t, db.Collection("c"), 1)
+}
+
+// Who asks for what is in a cluster while its node is started again is told to come back, and not that something has failed.
+func TestRequestsWhileTheNodeIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	const patience = time.Minute
+	cluster := makeCluster(t, shared, harness.CreateRequest(newName("again")))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := shared.API.Databases.InstallUpdate(ctx, cluster.ID); err != nil {
+		t.Fatal(err)
+	}
+	for refused := false; ; {
+		_, _, err := shared.API.Databases.ListDBs(ctx, cluster.ID, nil)
+		if err == nil && refused {
+			return // it was away, and is back
+		}
+		var answer *godo.ErrorResponse
+		if errors.As(err, &answer) && answer.Response.StatusCode == http.StatusPreconditionFailed && strings.Contains(answer.Message, "its node does not answer just now") {
+			refused = true
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Each of DigitalOcean's settings does what it says, soon after the request and without a restart.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -87,7 +88,7 @@ type nodeData struct {
 func (d *nodeData) Use(ctx context.Context, _ store.Cluster, do func(*pgx.Conn) error) error {
 	node := d.node.Load()
 	if node == nil {
-		return errors.New("the node is down")
+		return fmt.Errorf("the node is down: %w", store.ErrUnreachable)
 	}
 	cfg, err := pgx.ParseConfig("host=/run/tine user=tine_gateway sslmode=disable dbname=postgres")
 	if err != nil {

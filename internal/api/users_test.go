@@ -213,3 +213,26 @@ func TestDatabaseShowsItsUsersAndDatabases(t *testing.T) {
 	b.clock.Advance(3 * time.Second)
 	want("with the node down", get(), []string{"doadmin"}, []string{"defaultdb", "shop"})
 }
+
+// A node that is started again is no failure of ours: the request may be sent once more.
+func TestWhatNeedsANodeThatDoesNotAnswerIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	b := setup(t) // without a node
+	path := "/v2/databases/" + b.online(t, "prod").ID
+	for _, request := range [][3]string{
+		{"GET", "/users", ""},
+		{"GET", "/users/doadmin", ""},
+		{"POST", "/users", `{"name":"app"}`},
+		{"POST", "/users/app/reset_auth", `{}`},
+		{"DELETE", "/users/app", ""},
+		{"GET", "/dbs", ""},
+		{"POST", "/dbs", `{"name":"shop"}`},
+		{"DELETE", "/dbs/shop", ""},
+	} {
+		b.do(t, request[0], path+request[1], request[2]).wantError(t, 412, "precondition_failed",
+			`the cluster "prod" must be reachable; its node does not answer just now, as while it is started again`)
+	}
+	if a := b.do(t, "GET", path, ""); a.status != 200 {
+		t.Errorf("the cluster itself: %d %s", a.status, a.body)
+	}
+}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +18,10 @@ import (
 
 // Data reaches what is in a cluster: its users and databases are there and nowhere else, so that a fork has those of its moment.
 type Data interface {
-	// Use runs do with a connection to the cluster's node as tine_gateway.
+	// Use runs do with a connection to the cluster's node as tine_gateway; store.ErrUnreachable if the node does not answer.
 	Use(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error
-	// Look is Use for who does not need the node so much that it should be woken: store.ErrSuspended if it is suspended.
+	// Look is Use for who does not need the node so much that it should be woken: store.ErrSuspended if it is suspended,
+	// and store.ErrUnreachable also if the node stopped meanwhile.
 	Look(ctx context.Context, c store.Cluster, do func(*pgx.Conn) error) error
 	// UsersChanged tells the cluster's gateway.
 	UsersChanged(clusterID string)
@@ -39,7 +41,15 @@ func (f *Fleet) use(ctx context.Context, id string, do func(context.Context, *pg
 	}
 	ctx, cancel := context.WithTimeout(ctx, dataPatience)
 	defer cancel()
-	return f.cfg.Data.Use(ctx, c, func(conn *pgx.Conn) error { return do(ctx, conn) })
+	return reached(c, f.cfg.Data.Use(ctx, c, func(conn *pgx.Conn) error { return do(ctx, conn) }))
+}
+
+// reached says in words that a cluster's node does not answer, if that is what an error says. A node that is started again does so in a second.
+func reached(c store.Cluster, err error) error {
+	if errors.Is(err, store.ErrUnreachable) {
+		return &Error{Kind: NotReady, Message: fmt.Sprintf("the cluster %s must be reachable; its node does not answer just now, as while it is started again", quote(c.Name))}
+	}
+	return err
 }
 
 // UserSettings is what a user may do, as DigitalOcean has it: a role on databases, of which admin means all.

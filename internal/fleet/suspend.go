@@ -102,5 +102,6 @@ func (f *Fleet) read(ctx context.Context, id string) (Contents, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dataPatience)
 	defer cancel()
-	return f.readContents(ctx, c)
+	known, err := f.readContents(ctx, c)
+	return known, reached(c, err)
 }

@@ -39,10 +39,15 @@ func (h *Host) use(ctx context.Context, c store.Cluster, wake bool, do func(*pgx
 	}
 	conn, err := h.node(now).Connect(ctx, engine.RoleGateway)
 	if err != nil {
-		return fmt.Errorf("reach cluster %s: %w", c.Name, err)
+		return fmt.Errorf("reach cluster %s: %w: %w", c.Name, store.ErrUnreachable, err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return do(conn)
+	err = do(conn)
+	// Who only looks has lost nothing when the node stops meanwhile. Of who changes something, nobody knows how far it came.
+	if cut := err != nil && conn.IsClosed(); cut && !wake {
+		return fmt.Errorf("reach cluster %s: %w: %w", c.Name, store.ErrUnreachable, err)
+	}
+	return err
 }
 
 // usePatience is the pause between two attempts to use a cluster whose node is being exchanged.

@@ -11,6 +11,8 @@ import (
 var (
 	// ErrSuspended is returned by who asks a cluster's node, and must not wake it, if that is suspended.
 	ErrSuspended = errors.New("the cluster is suspended")
+	// ErrUnreachable is returned by who asks a cluster's node, if that does not answer, as while it is started again.
+	ErrUnreachable = errors.New("the cluster's node does not answer")
 	// ErrNotFound says that no such cluster, restore point or token exists.
 	ErrNotFound = errors.New("not found")
 	// ErrNameTaken says that another cluster, or token, has that name. A cluster that is being destroyed still has it.
