@@ -71,6 +71,7 @@ func TestCreateRefusesInWordsAndLeavesNothing(t *testing.T) {
 		"name characters": {func(r *fleet.CreateRequest) { r.Name = "Prod_1" }, "name", nameRule + `"Prod_1" has "P" and "_"`},
 		"name many wrong": {func(r *fleet.CreateRequest) { r.Name = "ABCDEFG x" }, "name", nameRule + `"ABCDEFG x" has "A", "B", "C", "D", "E" and others`},
 		"name not UTF-8":  {func(r *fleet.CreateRequest) { r.Name = "a\xffb" }, "name", nameRule + `"a\xffb" has "�"`},
+		"one letter":      {func(r *fleet.CreateRequest) { r.Name = "a" }, "name", nameRule + `"a" has 1 character`},
 		"name too short":  {func(r *fleet.CreateRequest) { r.Name = "ab" }, "name", nameRule + `"ab" has 2 characters`},
 		"name too long": {
 			func(r *fleet.CreateRequest) { r.Name = strings.Repeat("a", 100) }, "name",

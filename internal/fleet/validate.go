@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -31,7 +32,7 @@ func (f *Fleet) checkName(ctx context.Context, name string) error {
 		return invalid("name", rule+"; %s has %s", quote(name), wrong)
 	}
 	if n := utf8.RuneCountInString(name); n < shortestName || n > longestName {
-		return invalid("name", rule+"; %s has %d characters", quote(name), n)
+		return invalid("name", rule+"; %s has %s", quote(name), characters(n))
 	}
 	existing, err := f.cfg.Store.ClusterByName(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -119,13 +120,20 @@ func checkTags(c *store.Cluster) error {
 	return nil
 }
 
+func characters(n int) string {
+	if n == 1 {
+		return "1 character"
+	}
+	return strconv.Itoa(n) + " characters"
+}
+
 func checkTag(field, tag string) error {
 	const rule = "must have 1 to 255 letters, digits, colons, hyphens and underscores each"
 	if wrong := foreign(tag, isTagCharacter); wrong != "" {
 		return invalid(field, rule+"; %s has %s", quote(tag), wrong)
 	}
 	if n := utf8.RuneCountInString(tag); n == 0 || n > longestTag {
-		return invalid(field, rule+"; %s has %d characters", quote(tag), n)
+		return invalid(field, rule+"; %s has %s", quote(tag), characters(n))
 	}
 	return nil
 }

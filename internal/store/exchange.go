@@ -360,7 +360,7 @@ func tellFinished(ctx context.Context, tx pgx.Tx, x Exchange, a, b Cluster) erro
 		if a.TTLPaused {
 			forA += " TTL indexes delete nothing until they are turned on."
 		}
-		forB = fmt.Sprintf("The cluster has the state that %s had before the %s%s.", a.Name, x.Kind, until(b.ExpiresAt))
+		forB = fmt.Sprintf("The cluster has the state that %s had before the %s, and is kept%s.", a.Name, x.Kind, until(b.ExpiresAt))
 	}
 	for _, e := range []Event{{ClusterID: a.ID, ClusterName: a.Name, Message: forA}, {ClusterID: b.ID, ClusterName: b.Name, Message: forB}} {
 		e.Type = "cluster_" + x.Kind + "_done"
@@ -373,7 +373,7 @@ func tellFinished(ctx context.Context, tx pgx.Tx, x Exchange, a, b Cluster) erro
 
 func until(at *time.Time) string {
 	if at == nil {
-		return ""
+		return " for ever"
 	}
-	return ", until " + at.UTC().Format(time.RFC3339)
+	return " until " + at.UTC().Format(time.RFC3339)
 }

@@ -176,15 +176,17 @@ func TestRestoreAndResetSayAtWhichTransaction(t *testing.T) {
 	for n, test := range []struct {
 		kind  string
 		after bool
+		keep  time.Duration
 		want  []string // what each of its events has
+		kept  string   // what the last event of the state before has
 	}{
-		{store.ExchangeRestore, false, []string{"its state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its present state", "its own state at 2026-08-10T11:00:00Z."}},
-		{store.ExchangeReset, true, []string{"right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its own state", "right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z. Connections"}},
+		{store.ExchangeRestore, false, 0, []string{"its state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its present state", "its own state at 2026-08-10T11:00:00Z."}, "before the restore, and is kept for ever."},
+		{store.ExchangeReset, true, time.Hour, []string{"right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its own state", "right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z. Connections"}, "before the reset, and is kept until 2"},
 	} {
 		c := mustOnline(t, s, forkOf(source, 2+2*n))
 		made := forkOf(source, 3+2*n)
 		made.ForkAt, made.ForkLSN, made.ForkAfter = &at, 0x1_03A2F198, test.after
-		other := must(s.BeginExchange(t.Context(), store.Exchange{ClusterID: c.ID, Kind: test.kind, At: &at}, made, anyPort))(t)
+		other := must(s.BeginExchange(t.Context(), store.Exchange{ClusterID: c.ID, Kind: test.kind, At: &at, Keep: test.keep}, made, anyPort))(t)
 		must(s.SetOnline(t.Context(), other.ID))(t)
 		if err := errors.Join(s.ExchangeNodes(t.Context(), c.ID, time.Now()), s.FinishExchange(t.Context(), c.ID)); err != nil {
 			t.Fatal(err)
@@ -194,6 +196,10 @@ func TestRestoreAndResetSayAtWhichTransaction(t *testing.T) {
 			if got := events[len(events)-2+i].Message; !strings.Contains(got, want) {
 				t.Errorf("%s: %q lacks %q", test.kind, got, want)
 			}
+		}
+		events = must(s.Events(t.Context(), other.ID))(t)
+		if got := events[len(events)-1].Message; !strings.Contains(got, test.kept) {
+			t.Errorf("%s: %q lacks %q", test.kind, got, test.kept)
 		}
 	}
 }
