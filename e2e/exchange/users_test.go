@@ -61,3 +61,23 @@ func TestSwapThatFailsKeepsTheUsers(t *testing.T) { //nolint:paralleltest // see
 	wantUsers(t, a, b, b.own)
 	wantUsers(t, b, a, a.own)
 }
+
+// Tine is stopped while the control plane's database takes long to record that two clusters have exchanged their data, and does not wait for the answer. They have, and have their users.
+func TestSwapOfWhichNobodyKnowsWhetherItIsRecorded(t *testing.T) { //nolint:paralleltest // it stops Tine
+	a, b := newMember(t, "amy"), newMember(t, "ben")
+	recording, record := tine.Hold(t, "NEW.node_id <> OLD.node_id")
+	if err := swap(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	recording()
+	if err := tine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	record()
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, a, "cluster_swap_done", 1)
+	wantUsers(t, a, b, b.own)
+	wantUsers(t, b, a, a.own)
+}

@@ -63,6 +63,10 @@ func (h *Host) exchange(ctx context.Context, id string, attempt int) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, store.ErrUnknown) {
+		e.abandon() // the next start serves both with the nodes that their rows name then
+		return err
+	}
 	e.serveAgain(ctx)
 	switch {
 	case e.done:
@@ -114,7 +118,7 @@ func (e *exchanging) steps() []step {
 			if e.done {
 				return nil
 			}
-			err := e.cfg.Store.ExchangeNodes(ctx, e.x.ClusterID, e.cutAt)
+			err := e.untilKnown(ctx, func(ctx context.Context) error { return e.cfg.Store.ExchangeNodes(ctx, e.x.ClusterID, e.cutAt) })
 			e.done = err == nil
 			return err
 		},
@@ -305,6 +309,14 @@ func (e *exchanging) release() {
 	if e.unlock != nil {
 		e.unlock()
 		e.unlock = nil
+	}
+}
+
+// abandon leaves both clusters to the next start of the host.
+func (e *exchanging) abandon() {
+	e.release()
+	for _, ln := range e.listeners {
+		_ = ln.Close()
 	}
 }
 

@@ -26,8 +26,8 @@ const (
 	// A migration sends the live volume again and again, until what was written meanwhile is little or it has done so often enough; then the node is stopped for the rest.
 	littleLeft = 16 << 20
 	mostRounds = 6
-	// movePatience is how long is waited for the answer that the cluster has moved before it is asked for again.
-	movePatience = 5 * time.Second
+	// unknownPatience is how long is waited for the answer to a record that is tried again because it is not known whether it was made. It is less than the host's stop waits.
+	unknownPatience = 2 * time.Second
 )
 
 // migration is one attempt to move a cluster to another pool of the host.
@@ -376,24 +376,14 @@ func (m *migration) dropOldPoints(ctx context.Context) error {
 // move has the row say that the cluster is in the other pool. While nobody knows whether it does, nobody may write where the cluster was: it is said again until there is an answer,
 // or the host is stopped. Then the next start finds out, and the node is stopped until then.
 func (m *migration) move(ctx context.Context) error {
-	moved, err := m.cfg.Store.MoveCluster(ctx, m.cluster.ID)
-	for errors.Is(err, store.ErrUnknown) {
-		m.log.ErrorContext(ctx, "it is not known whether a cluster has moved; asking again", "cluster", m.cluster.Name, "error", err)
-		select {
-		case <-m.Host.ctx.Done():
-			m.nowhere = true
-			return err
-		case <-time.After(recordPause):
-		}
-		again, cancel := context.WithTimeout(m.Host.ctx, movePatience)
-		moved, err = m.cfg.Store.MoveCluster(again, m.cluster.ID)
-		cancel()
-		if err != nil {
-			err = errors.Join(err, store.ErrUnknown) // the first may still be under way
-		}
-	}
+	var moved bool
+	err := m.untilKnown(ctx, func(ctx context.Context) (err error) {
+		moved, err = m.cfg.Store.MoveCluster(ctx, m.cluster.ID)
+		return err
+	})
 	switch {
 	case err != nil:
+		m.nowhere = errors.Is(err, store.ErrUnknown)
 		return err
 	case !moved:
 		return errUnwanted
@@ -401,6 +391,27 @@ func (m *migration) move(ctx context.Context) error {
 		m.done, m.cluster.Pool, m.cluster.Region = true, m.ToPool, m.ToRegion
 		return nil
 	}
+}
+
+// untilKnown records something of which it must be known whether it is recorded. The error is ErrUnknown only if the host is stopped.
+func (h *Host) untilKnown(ctx context.Context, record func(context.Context) error) error {
+	err := record(ctx)
+	for stopping := false; errors.Is(err, store.ErrUnknown) && !stopping; {
+		stopping = ctx.Err() != nil // it is tried once more
+		h.log.ErrorContext(ctx, "it is not known whether the present step is recorded; trying again", "error", err)
+		select {
+		case <-h.ctx.Done():
+			return err
+		case <-time.After(recordPause):
+		}
+		again, cancel := context.WithTimeout(h.ctx, unknownPatience)
+		err = record(again)
+		cancel()
+		if err != nil {
+			err = errors.Join(err, store.ErrUnknown) // the first may still be under way
+		}
+	}
+	return err
 }
 
 // serveThere starts the node on what has arrived, unless a process before this one was about to: then the host has done so when it started.

@@ -90,7 +90,7 @@ func (s *Store) Exchange(ctx context.Context, clusterID string) (Exchange, error
 	return x, nil
 }
 
-// ExchangeNodes exchanges node and history of two clusters, in one transaction; at is when their clients were cut off. It may be repeated. Nobody may
+// ExchangeNodes exchanges node and history of two clusters, in one transaction; at is when their clients were cut off. It may be repeated, and must be after ErrUnknown. Nobody may
 // use either history meanwhile, nor may either be the source of a fork that is being made.
 func (s *Store) ExchangeNodes(ctx context.Context, clusterID string, at time.Time) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
@@ -122,7 +122,7 @@ func (s *Store) ExchangeNodes(ctx context.Context, clusterID string, at time.Tim
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("exchange nodes of cluster %s: %w", clusterID, err)
+		return fmt.Errorf("exchange nodes of cluster %s: %w", clusterID, unknown(err))
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (s *Suite) WaitFailed(t *testing.T, kind, clusterID string) {
 // holds is how many Hold has made.
 var holds atomic.Int64
 
-// Hold has whoever updates a cluster's row in the control plane's database wait, if the condition holds for it as OLD and NEW, until release is called. reached returns when
+// Hold has whoever updates a cluster's row in the control plane's database wait in the end of the transaction, if the condition holds for the row as OLD and NEW, until release is called. reached returns when
 // somebody waits. Holds must be made before anybody waits. Who gives up waiting has been too late: the update is made all the same.
 func (s *Suite) Hold(t *testing.T, when string) (reached, release func()) {
 	t.Helper()
@@ -107,7 +107,7 @@ func (s *Suite) Hold(t *testing.T, when string) (reached, release func()) {
 	execute(conn, fmt.Sprintf(`SELECT pg_advisory_lock(%[1]d, %[2]d);
 		CREATE FUNCTION tine.hold_%[2]d() RETURNS trigger LANGUAGE plpgsql AS $$
 			BEGIN PERFORM pg_advisory_xact_lock_shared(%[1]d, %[2]d); RETURN NEW; EXCEPTION WHEN query_canceled THEN RETURN NEW; END $$;
-		CREATE TRIGGER hold_%[2]d BEFORE UPDATE ON tine.clusters FOR EACH ROW WHEN (%[3]s) EXECUTE FUNCTION tine.hold_%[2]d()`, class, key, when))
+		CREATE CONSTRAINT TRIGGER hold_%[2]d AFTER UPDATE ON tine.clusters DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (%[3]s) EXECUTE FUNCTION tine.hold_%[2]d()`, class, key, when))
 	release = sync.OnceFunc(func() { _ = conn.Close(ctx) })
 	t.Cleanup(func() {
 		release()
