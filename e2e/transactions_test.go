@@ -70,7 +70,24 @@ func TestEverySchemaChangeIsListedAndCanBeForkedAround(t *testing.T) {
 	if err := sales.Drop(ctx); err != nil { // gone already
 		t.Fatal(err)
 	}
-	insert(t, db.Collection("other"), 4)
+	other := db.Collection("other")
+	if _, err := other.Indexes().CreateOne(ctx, index); err != nil { // makes the collection, too
+		t.Fatal(err)
+	}
+	insert(t, other, 4)
+	insert(t, db.Collection("target"), 5)
+	rename = bson.D{{Key: "renameCollection", Value: "shop.other"}, {Key: "to", Value: "shop.target"}, {Key: "dropTarget", Value: true}}
+	if err := admin.RunCommand(ctx, rename).Err(); err != nil {
+		t.Fatal(err)
+	}
+	insert(t, db.Collection("totals"), 6)
+	for _, into := range []any{"totals", bson.D{{Key: "db", Value: "shop"}, {Key: "coll", Value: "totals"}}} {
+		cursor, err := db.Collection("target").Aggregate(ctx, bson.A{bson.D{{Key: "$match", Value: bson.D{}}}, bson.D{{Key: "$out", Value: into}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = cursor.Close(ctx)
+	}
 	if err := db.Drop(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +98,9 @@ func TestEverySchemaChangeIsListedAndCanBeForkedAround(t *testing.T) {
 	}
 	want := []string{
 		"create shop.orders", "createIndexes shop.orders: by_a", "collMod shop.orders", "dropIndexes shop.orders: by_a",
-		"renameCollection shop.orders to shop.sales", "drop shop.sales", "dropDatabase shop",
+		"renameCollection shop.orders to shop.sales", "drop shop.sales",
+		"createIndexes shop.other: by_a", "renameCollection shop.other to shop.target, which is dropped",
+		"aggregate shop.target: $out shop.totals", "aggregate shop.target: $out shop.totals", "dropDatabase shop",
 	}
 	if !slices.Equal(changes, want) {
 		t.Fatalf("the changes are\n%s\nwant\n%s", strings.Join(changes, "\n"), strings.Join(want, "\n"))
@@ -92,6 +111,8 @@ func TestEverySchemaChangeIsListedAndCanBeForkedAround(t *testing.T) {
 		t.Errorf("get ends with %d and does not say what the fork was made from:\n%s%s", code, out, errs)
 	}
 	wantNumbers(t, connect(t, before).Database("shop").Collection("sales"), 1, 2, 3)
+	replaced := forkAround(t, source.Name, "--before", list[slices.Index(changes, "aggregate shop.target: $out shop.totals")].ID)
+	wantNumbers(t, connect(t, replaced).Database("shop").Collection("totals"), 6)
 	after := connect(t, forkAround(t, source.Name, "--after", drop)).Database("shop")
 	if names, err := after.ListCollectionNames(ctx, bson.D{}); err != nil || len(names) != 0 {
 		t.Errorf("right after the drop there are %v: %v", names, err)

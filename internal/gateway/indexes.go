@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// An empty document has five bytes: nothing was requested that is not there.
-	sqlCreateIndexes = "SELECT retval::bytea, ok, requests::bytea, CASE WHEN ok AND length(requests::bytea) > 5 THEN " + emitMark +
-		"$3::text) END FROM documentdb_api.create_indexes_background($1, $2::bytea)"
+	// An empty document has five bytes: nothing was requested that is not there. In a collection that was not there either indexes are made at once, and nothing is requested.
+	sqlCreateIndexes = "SELECT retval::bytea, ok, requests::bytea, CASE WHEN ok AND (length(requests::bytea) > 5 OR NOT EXISTS (SELECT FROM " + catalogOf +
+		" AND collection_name = $4)) THEN " + emitMark + "$3::text) END FROM documentdb_api.create_indexes_background($1, $2::bytea)"
 	sqlCreateIndexesNow = "SELECT documentdb_api_internal.create_indexes_non_concurrently($1, $2::bytea, true)::bytea, " + emitMark + "$3::text)"
 	sqlBuildIndex       = "CALL documentdb_api_internal.build_index_concurrently(1)"
 	// sqlForgetBuilder makes builds that ran in the node's last process, or in the fork's source, ones that nobody has begun. The engine takes a build for running as long as any
@@ -56,6 +56,7 @@ func createIndexes(ctx context.Context, c *conn, r *request) (bsoncore.Document,
 	if r.txn != nil {
 		return c.createIndexesNow(ctx, r, args)
 	}
+	args = append(args, coll)
 	var (
 		reply, requests []byte
 		accepted        bool

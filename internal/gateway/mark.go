@@ -29,6 +29,28 @@ func markText(command, namespace string, names ...string) string {
 	return text
 }
 
+// outMark is what a pipeline says that ends with $out, which replaces what a collection holds; "" for others.
+func outMark(r *request) string {
+	stages, err := subFields(r.field("pipeline"))
+	if err != nil || len(stages) == 0 {
+		return ""
+	}
+	last := stages[len(stages)-1]
+	if stageName(last) != "$out" {
+		return ""
+	}
+	fs, _ := subFields(last.value)
+	db, into := r.db, fs[0].value
+	if named, _ := nested(into); named != nil {
+		if other, ok := find(named, "db").StringValueOK(); ok {
+			db = other
+		}
+		into = find(named, "coll")
+	}
+	coll, _ := into.StringValueOK()
+	return markText(r.command, aggregated(r), "$out "+db+"."+coll)
+}
+
 // indexNames are the names of the indexes that a command makes or drops.
 func indexNames(r *request) (names []string) {
 	if list, err := subFields(r.field("indexes")); err == nil {

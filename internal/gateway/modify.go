@@ -15,7 +15,8 @@ import (
 const (
 	sqlCollMod = "SELECT documentdb_api.coll_mod($1, $2, $3::bytea)::bytea, " + emitMark + "$4::text), " +
 		"EXISTS (SELECT FROM " + catalogOf + " AND collection_name = $2 AND view_definition IS NOT NULL)"
-	sqlRename = "SELECT documentdb_api.rename_collection($1, $2, $3, $4), " + emitMark + "$5::text)"
+	sqlRename = "SELECT documentdb_api.rename_collection($1, $2, $3, $4), " + emitMark + "$5::text || CASE WHEN EXISTS (SELECT FROM " + catalogOf +
+		" AND collection_name = $3) THEN ', which is dropped' ELSE '' END)"
 
 	// sqlTable finds the table of a collection and its size.
 	sqlTable = `SELECT collection_id, pg_total_relation_size('documentdb_data.documents_' || collection_id)

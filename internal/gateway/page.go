@@ -61,13 +61,13 @@ func (c *conn) finishPage(ctx context.Context, r *request, a *openRow) (bsoncore
 }
 
 // firstPageOfWrite is firstPage for a pipeline that writes.
-func (c *conn) firstPageOfWrite(ctx context.Context, r *request, sql string, spec bsoncore.Document) (bsoncore.Document, error) {
+func (c *conn) firstPageOfWrite(ctx context.Context, r *request, spec bsoncore.Document) (bsoncore.Document, error) {
 	var (
 		page, continuation []byte
 		pinned             bool
 		id                 int64
 	)
-	if err := c.queryRow(ctx, r, sql, []any{r.db, []byte(spec), newID()}, &page, &continuation, &pinned, &id); err != nil {
+	if err := c.queryRow(ctx, r, sqlAggregateWrite, []any{r.db, []byte(spec), newID(), outMark(r)}, &page, &continuation, &pinned, &id, nil); err != nil {
 		return nil, err
 	}
 	return page, c.register(ctx, r, page, continuation, pinned, id)

@@ -17,6 +17,9 @@ const (
 	sqlListCollections = firstPageColumns + "documentdb_api.list_collections_cursor_first_page($1, $2::bytea, $3)"
 	sqlListIndexes     = firstPageColumns + "documentdb_api.list_indexes_cursor_first_page($1, $2::bytea, $3)"
 	firstPageColumns   = "SELECT cursorpage::bytea, continuation::bytea, persistconnection, cursorid FROM "
+	// sqlAggregateWrite is sqlAggregate for a pipeline that writes, with a mark unless that is empty.
+	sqlAggregateWrite = "SELECT cursorpage::bytea, continuation::bytea, persistconnection, cursorid, CASE WHEN $4::text <> '' THEN " + emitMark + "$4::text) END " +
+		"FROM documentdb_api.aggregate_cursor_first_page($1, $2::bytea, $3)"
 
 	sqlGetMore  = "SELECT cursorpage::bytea, continuation::bytea FROM documentdb_api.cursor_get_more($1, $2::bytea, $3::bytea)"
 	sqlCount    = "SELECT document::bytea FROM documentdb_api.count_query($1, $2::bytea)"
@@ -53,7 +56,7 @@ func aggregate(ctx context.Context, c *conn, r *request) (bsoncore.Document, err
 		return nil, err
 	}
 	if r.writes { // $out and $merge
-		return c.firstPageOfWrite(ctx, r, sqlAggregate, spec)
+		return c.firstPageOfWrite(ctx, r, spec)
 	}
 	return c.aggregatePage(ctx, r, spec)
 }
@@ -88,11 +91,15 @@ func (c *conn) aggregateHeld(ctx context.Context, r *request) (bsoncore.Document
 	if r.writes {
 		return nil, mongoerr.New(mongoerr.OperationNotSupportedInTxn, "$out and $merge cannot be used in a transaction")
 	}
-	namespace := r.db + ".$cmd.aggregate"
+	return c.openHeld(ctx, r, sqlHeldAggregate, r.spec(), aggregated(r))
+}
+
+// aggregated is the namespace of a pipeline's cursor.
+func aggregated(r *request) string {
 	if coll, ok := r.target.StringValueOK(); ok {
-		namespace = r.db + "." + coll
+		return r.db + "." + coll
 	}
-	return c.openHeld(ctx, r, sqlHeldAggregate, r.spec(), namespace)
+	return r.db + ".$cmd.aggregate"
 }
 
 func getMore(ctx context.Context, c *conn, r *request) (bsoncore.Document, error) {
