@@ -312,7 +312,7 @@ func TestContentsOfAClusterWhoseWakeCouldNotBeRecorded(t *testing.T) { //nolint:
 // wantContents fails unless the API shows these databases and users of a cluster, on its own page and in its lists.
 func wantContents(t *testing.T, c *godo.Database, dbs, users []string) {
 	t.Helper()
-	var shown, listed []string
+	var listed []string
 	list, _, err := tine.API.Databases.ListUsers(t.Context(), c.ID, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -332,16 +332,18 @@ func wantContents(t *testing.T, c *godo.Database, dbs, users []string) {
 	if !slices.Equal(listed, users) || len(listedDBs) != len(dbs) {
 		t.Errorf("users %v and databases %v are listed, want %v and %v", listed, listedDBs, users, dbs)
 	}
-	cluster, _, err := tine.API.Databases.Get(t.Context(), c.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range cluster.Users {
-		shown = append(shown, u.Name)
-	}
-	if !slices.Equal(shown, users) || !slices.Equal(cluster.DBNames, dbs) {
-		t.Errorf("users %v and databases %v are shown, want %v and %v", shown, cluster.DBNames, users, dbs)
-	}
+	// What a client has changed is seen a bit later on a cluster's page.
+	tine.WaitFor(t, fmt.Sprintf("users %v and databases %v to be shown", users, dbs), func() bool {
+		cluster, _, err := tine.API.Databases.Get(t.Context(), c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown []string
+		for _, u := range cluster.Users {
+			shown = append(shown, u.Name)
+		}
+		return slices.Equal(shown, users) && slices.Equal(cluster.DBNames, dbs)
+	})
 	all, _, err := tine.API.Databases.List(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
