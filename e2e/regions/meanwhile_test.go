@@ -1,11 +1,7 @@
 package regions
 
 import (
-	"syscall"
 	"testing"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"tine/e2e/harness"
 )
@@ -60,16 +56,6 @@ func TestMigrationOfWhichNobodyKnowsWhetherItIsRecorded(t *testing.T) { //nolint
 	}
 	wantNothing(t, near)
 	wantDocuments(t, c, 1, 2, 3)
-	pid, err := tine.NodePID()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	tine.WaitFor(t, "the node to come back", func() bool {
-		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 4}})
-		return err == nil || mongo.IsDuplicateKeyError(err)
-	})
+	killNode(t, c, 4)
 	wantDocuments(t, c, 1, 2, 3, 4)
 }

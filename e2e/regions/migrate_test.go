@@ -220,17 +220,7 @@ func TestMigrationGoesOnWhereItWas(t *testing.T) { //nolint:paralleltest // it k
 		t.Errorf("after the kill the cluster is %+v", s)
 	}
 	// Its node may be killed, too, and Tine be stopped in order.
-	pid, err := tine.NodePID()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	tine.WaitFor(t, "the node to come back", func() bool {
-		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 3}})
-		return err == nil || mongo.IsDuplicateKeyError(err)
-	})
+	killNode(t, c, 3)
 	if err := tine.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -275,4 +265,20 @@ func arrivals(t *testing.T, names []string) string {
 		fmt.Fprintf(&b, "%s %s\n", name, subvolume(t, found[0]))
 	}
 	return b.String()
+}
+
+// killNode kills the only node that runs, and returns when it has come back and taken a document.
+func killNode(t *testing.T, c *cluster, document int) {
+	t.Helper()
+	pid, err := tine.NodePID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	tine.WaitFor(t, "the node to come back", func() bool {
+		_, err := c.client.Database("d").Collection("c").InsertOne(t.Context(), bson.D{{Key: "_id", Value: document}})
+		return err == nil || mongo.IsDuplicateKeyError(err)
+	})
 }
