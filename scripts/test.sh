@@ -20,11 +20,24 @@ kill_tests() {
 	done
 }
 
+# abort_disks ends the file systems that tests serve themselves. Else a test that was killed while a pool lay on one waits for ever for its own answers, and
+# everybody who asks the pool waits with it.
+abort_disks() {
+	local control=$TMPDIR/fusectl disk
+	grep -F "$TINE_TEST_DIR" /proc/self/mountinfo | grep -qF ' - fuse' || return 0
+	mkdir -p "$control"
+	mount -t fusectl fusectl "$control"
+	grep -F "$TINE_TEST_DIR" /proc/self/mountinfo | grep -F ' - fuse.' | cut -d ' ' -f 3 | cut -d : -f 2 | while read -r disk; do
+		[ ! -e "$control/$disk/abort" ] || echo 1 >"$control/$disk/abort"
+	done
+	umount "$control"
+}
+
 # stop_tines ends in order what a killed test left running: each tine's next start adopts its nodes, and stops them.
 stop_tines() {
 	local lock
-	find "$TMPDIR" -mindepth 2 -maxdepth 4 -path '*/data/lock' 2>/dev/null | while read -r lock; do
-		TINE_DATA_DIR=${lock%/lock} TINE_CONFIG=$(dirname "${lock%/lock}")/config.yaml TINE_LISTEN=127.0.0.1:0 scripts/service.sh stop
+	find "$TMPDIR" -mindepth 2 -maxdepth 6 -path '*/data/lock' 2>/dev/null | while read -r lock; do
+		TINE_DATA_DIR=${lock%/lock} TINE_CONFIG=$(dirname "${lock%/lock}")/config.yaml TINE_LISTEN=127.0.0.1:0 timeout 150 scripts/service.sh stop || true
 	done
 }
 
@@ -33,18 +46,48 @@ left() {
 	losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$TINE_TEST_DIR" || true
 }
 
+loops() { losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$TINE_TEST_DIR" | cut -d ' ' -f 1; }
+
+# kill_nodes ends what runs in containers whose files are on a loop device of ours: nodes of a tine that does not start any more.
+kill_nodes() {
+	local loop process ours
+	ours=$(readlink /proc/self/ns/mnt)
+	for loop in $(loops); do
+		for process in /proc/[0-9]*; do
+			if [ "$(readlink "$process/ns/mnt")" != "$ours" ] && grep -qsF " $loop " "$process/mountinfo"; then
+				kill -KILL "${process#/proc/}" 2>/dev/null || true
+			fi
+		done
+	done
+}
+
+# remove_left unmounts and detaches what is left. Tine's loop devices go with their mounts; those that a test has attached keep the file system below them in use,
+# as do processes that are just ending.
+remove_left() {
+	local try
+	kill_nodes
+	for try in {1..50}; do
+		grep -F "$TINE_TEST_DIR" /proc/self/mountinfo | cut -d ' ' -f 5 | tac | xargs -r -n 1 timeout 20 umount 2>/dev/null || true
+		loops | xargs -r -n 1 timeout 20 losetup --detach 2>/dev/null || true
+		[ -n "$(left)" ] || return 0
+		sleep 0.1
+	done
+	echo "test.sh: still there after $try tries:" >&2
+	left >&2
+}
+
 # clean removes what tests have made. It fails if that was more than they may leave.
 clean() {
 	local status=0
+	abort_disks || status=1
 	kill_tests
 	stop_tines || status=1
-	go run ./internal/testnode/cmd/teardown || status=1
+	timeout 120 go run ./internal/testnode/cmd/teardown || status=1
 	if [ -n "$(left)" ]; then
 		status=1
 		echo "test.sh: the tests left mounts or loop devices:" >&2
 		left >&2
-		# A loop device goes with its mount.
-		grep -F "$TINE_TEST_DIR" /proc/self/mountinfo | cut -d ' ' -f 5 | tac | xargs -r -n 1 umount || true
+		remove_left
 	fi
 	rm -rf --one-file-system "$TINE_TEST_DIR" || status=1
 	return "$status"

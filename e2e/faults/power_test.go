@@ -54,6 +54,7 @@ func TestPowerCutLosesNoAcknowledgedWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.start()
+		d.wantMounted(device)
 		found, err := w.Holds(t.Context(), collection(t, source))
 		if err != nil {
 			t.Errorf("after cut %d: %v", n, err)
@@ -67,6 +68,18 @@ func TestPowerCutLosesNoAcknowledgedWrite(t *testing.T) {
 		if n < len(losses)-1 { // the last one is needed to destroy the Tine
 			d.detach(device)
 		}
+	}
+}
+
+// wantMounted fails the test unless the pool is what is on that device: else nothing that follows says anything of it.
+func (d *disk) wantMounted(device string) {
+	d.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if !strings.Contains(string(mounts), device+" "+d.tine.PoolDir()+" btrfs rw,") {
+		d.t.Fatalf("the pool is not mounted from %s", device)
 	}
 }
 

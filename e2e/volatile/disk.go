@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -85,6 +86,30 @@ func (d *Disk) Close() error {
 		return fmt.Errorf("unmount volatile disk: %w", err)
 	}
 	return d.closeFiles()
+}
+
+// Die fails all that is asked of the disk from now on, as when the server of a network disk goes away for ever. Close works.
+func (d *Disk) Die() (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("let volatile disk die: %w", err)
+		}
+	}()
+	var dir unix.Stat_t
+	if err := unix.Stat(d.dir, &dir); err != nil {
+		return err
+	}
+	control, err := os.MkdirTemp("", "fusectl-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(control)) }()
+	if err := unix.Mount("fusectl", control, "fusectl", 0, ""); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(control, 0)) }()
+	connection := strconv.Itoa(int(unix.Minor(dir.Dev)))
+	return os.WriteFile(filepath.Join(control, connection, "abort"), []byte("1"), 0)
 }
 
 func (d *Disk) closeFiles() (err error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -115,10 +116,21 @@ func openIfBacking(device, image string) (*os.File, error) {
 	if err == nil && info.Device == file.Dev && info.Inode == file.Ino {
 		return loop, nil
 	}
-	if errors.Is(err, unix.ENXIO) { // detached meanwhile
+	if errors.Is(err, unix.ENXIO) || err != nil && !named(device, image) {
+		// It was detached meanwhile, or its own file can't be asked any more, as that of a server which is gone: the
+		// image just could.
 		err = nil
 	}
+	if err != nil {
+		err = fmt.Errorf("ask %s for its file: %w", device, err)
+	}
 	return nil, errors.Join(err, loop.Close())
+}
+
+// named tells whether the kernel gives the file of a loop device the image's name.
+func named(device, image string) bool {
+	name, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(device), "loop", "backing_file"))
+	return err == nil && strings.TrimSpace(string(name)) == image
 }
 
 // backs tells whether a mount's source is a loop device of the image.
