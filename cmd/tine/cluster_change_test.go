@@ -11,6 +11,8 @@ func TestChangesOfAClusterAreSentToTheAPI(t *testing.T) {
 		"resize shop --size db-s-2vcpu-4gb":                      `PUT /resize {"num_nodes":1,"size":"db-s-2vcpu-4gb"}`,
 		"resize shop --storage 40GiB":                            `PUT /resize {"num_nodes":1,"size":"db-s-1vcpu-1gb","storage_size_mib":40960}`,
 		"migrate shop --region fra1":                             `PUT /migrate {"region":"fra1"}`,
+		"ttl shop on":                                            `PUT /ttl {"enabled":true}`,
+		"swap shop " + forkID:                                    `POST /swap {"with":"` + forkID + `"}`,
 		"expire shop 90m":                                        `PUT /expiry {"expires_in_seconds":5400}`,
 		"expire shop never":                                      `PUT /expiry {"expires_at":null}`,
 		"users create shop operator":                             `POST /users {"name":"operator"}`,
@@ -24,6 +26,24 @@ func TestChangesOfAClusterAreSentToTheAPI(t *testing.T) {
 		got := tine(t, a.URL, append([]string{"cluster"}, strings.Fields(line)...)...)
 		if sent := a.changed.Load(); got.code != exitOK || sent == nil || *sent != want {
 			t.Errorf("tine cluster %s: exit code %d, %s\nsent %v, want %s", line, got.code, got.stderr, sent, want)
+		}
+	}
+}
+
+// Programs get the cluster after every change; people a note.
+func TestAChangedClusterIsTheAPIsObject(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"resize shop --storage 40GiB", "migrate shop --region fra1", "ttl shop on", "suspend shop", "suspend shop --after 10m",
+		"swap shop " + forkID, "swap shop " + forkID + " --wait",
+	} {
+		args := append([]string{"cluster"}, strings.Fields(line)...)
+		got := tine(t, newAPI(t).URL, append(args, "-o", "json")...)
+		if got.code != exitOK || decode(t, got.stdout)["not_in_godo"] != true {
+			t.Errorf("tine cluster %s: exit code %d, output\n%s%s", line, got.code, got.stdout, got.stderr)
+		}
+		if got = tine(t, newAPI(t).URL, args...); got.code != exitOK || got.stdout != "" || got.stderr == "" {
+			t.Errorf("tine cluster %s: exit code %d, output\n%s%s", line, got.code, got.stdout, got.stderr)
 		}
 	}
 }

@@ -195,9 +195,9 @@ settings and users with their passwords. Connections to both are cut and come ba
 			}
 			if !wait.enabled {
 				note(cmd.ErrOrStderr(), "%s and %s exchange their data.", c.Name, other.Name)
-				return nil
+				return o.printChanged(cmd, api, c)
 			}
-			return progress.wait(cmd.Context(), cmd.ErrOrStderr(), "swap", wait.atMost())
+			return errors.Join(progress.wait(cmd.Context(), cmd.ErrOrStderr(), "swap", wait.atMost()), o.printChanged(cmd, api, c))
 		},
 	}
 	wait.addFlags(cmd, "wait until it is done")

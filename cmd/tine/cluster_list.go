@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"slices"
+
 	"github.com/spf13/cobra"
 )
 
@@ -27,13 +30,27 @@ func newClusterListCommand(o *clientOptions) *cobra.Command {
 				note(cmd.ErrOrStderr(), "There is no cluster yet. Make one: tine cluster create NAME")
 				return nil
 			}
-			rows := make([][]string, len(list))
-			for i, c := range list {
-				rows[i] = []string{c.Name, c.state(), c.SizeSlug, mebibytes(c.StorageSizeMib), ownAndShared(c), c.RegionSlug, c.VersionSlug, moment(c.CreatedAt), c.ID}
-			}
-			return printTable(cmd.OutOrStdout(), []string{"NAME", "STATUS", "PLAN", "STORAGE", "OWN+SHARED", "REGION", "VERSION", "CREATED", "ID"}, rows)
+			return printClusters(cmd.OutOrStdout(), list)
 		},
 	}
+}
+
+// printClusters prints a table. It has a column for when clusters expire if any does.
+func printClusters(w io.Writer, list []cluster) error {
+	header := []string{"NAME", "STATUS", "PLAN", "STORAGE", "OWN+SHARED", "REGION", "VERSION", "CREATED"}
+	expire := slices.ContainsFunc(list, func(c cluster) bool { return c.ExpiresAt != nil })
+	if expire {
+		header = append(header, "EXPIRES")
+	}
+	rows := make([][]string, len(list))
+	for i, c := range list {
+		rows[i] = []string{c.Name, c.state(), c.SizeSlug, mebibytes(c.StorageSizeMib), ownAndShared(c), c.RegionSlug, c.VersionSlug, moment(c.CreatedAt)}
+		if expire {
+			rows[i] = append(rows[i], c.expiry())
+		}
+		rows[i] = append(rows[i], c.ID)
+	}
+	return printTable(w, append(header, "ID"), rows)
 }
 
 // state is a cluster's status, and whether it sleeps.

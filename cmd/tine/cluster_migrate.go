@@ -32,7 +32,7 @@ is sent there while it is in use; at the end its node is stopped for a moment, i
 			}
 			if !wait.enabled {
 				note(cmd.ErrOrStderr(), "%s is being migrated to %s.", c.Name, region)
-				return nil
+				return o.printChanged(cmd, api, c)
 			}
 			c, err = api.waitOnline(cmd.Context(), c, wait.atMost(), progressTo(cmd))
 			if err != nil {

@@ -42,7 +42,7 @@ shrinks; to have less, fork the cluster into a smaller plan.`,
 			}
 			if !wait.enabled {
 				note(cmd.ErrOrStderr(), "%s is being resized.", c.Name)
-				return nil
+				return o.printChanged(cmd, api, c)
 			}
 			c, err = api.waitOnline(cmd.Context(), c, wait.atMost(), progressTo(cmd))
 			if err != nil {

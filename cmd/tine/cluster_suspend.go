@@ -59,7 +59,7 @@ With --after the cluster is not suspended now, but whenever it has had no work f
 			default:
 				note(cmd.ErrOrStderr(), "%s is suspended after %s without work.", c.Name, inMinutes(*request.AfterMinutes))
 			}
-			return nil
+			return o.printChanged(cmd, api, c)
 		},
 	}
 	cmd.Flags().StringVar(&after, "after", "", "`time` without work after which the cluster is suspended, like 10m or 2h; never: not by itself")

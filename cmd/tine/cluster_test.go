@@ -19,6 +19,17 @@ func TestListIsATableForPeople(t *testing.T) {
 	}
 }
 
+func TestListSaysWhenClustersExpire(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.expires = "2026-08-08T12:00:00Z"
+	got := tine(t, a.URL, "cluster", "list")
+	if lines := strings.Split(got.stdout, "\n"); len(lines) != 3 || !strings.HasSuffix(lines[0], "   CREATED                EXPIRES                ID") ||
+		!strings.HasSuffix(lines[1], "   2026-08-01T12:00:00Z   2026-08-08T12:00:00Z   "+shopID) {
+		t.Errorf("output\n%s%s", got.stdout, got.stderr)
+	}
+}
+
 func TestJSONIsTheAPIsObject(t *testing.T) {
 	t.Parallel()
 	got := tine(t, newAPI(t).URL, "cluster", "get", "shop", "-o", "json")

@@ -38,7 +38,7 @@ them on: what the fork was made to look at would be gone within a minute.`,
 				return err
 			}
 			note(cmd.ErrOrStderr(), "TTL indexes of %s are %s.", c.Name, args[1])
-			return nil
+			return o.printChanged(cmd, api, c)
 		},
 	}
 }

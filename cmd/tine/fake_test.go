@@ -25,7 +25,8 @@ const (
 // fakeAPI is a Tine that has one cluster, shop. Its fork is online when it is asked about for the third time.
 type fakeAPI struct {
 	*httptest.Server
-	tls        bool // of shop
+	tls        bool   // of shop
+	expires    string // of shop
 	forkStatus string
 	created    atomic.Pointer[string] // the body of the last POST
 	changed    atomic.Pointer[string] // method, path below shop and body of the last change of it
@@ -127,6 +128,16 @@ func (a *fakeAPI) changes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("PUT "+shop+"/resize", record(http.StatusAccepted, ""))
 	mux.HandleFunc("PUT "+shop+"/migrate", record(http.StatusAccepted, ""))
+	mux.HandleFunc("PUT "+shop+"/ttl", record(http.StatusNoContent, ""))
+	mux.HandleFunc("PUT "+shop+"/suspension", record(http.StatusNoContent, ""))
+	mux.HandleFunc("POST "+shop+"/swap", record(http.StatusAccepted, ""))
+	mux.HandleFunc("GET "+shop+"/events", func(w http.ResponseWriter, _ *http.Request) {
+		events := `{"detail":"cluster_online"}`
+		if a.changed.Load() != nil {
+			events += `,{"detail":"cluster_swap_done","message":"They have."}`
+		}
+		answer(w, http.StatusOK, `{"events":[`+events+`]}`)
+	})
 	mux.HandleFunc("PUT "+shop+"/expiry", record(http.StatusOK, `{"expires_at":"2026-08-02T12:00:00Z"}`))
 	mux.HandleFunc("GET "+shop+"/users", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"users":[{"name":"doadmin","role":"primary"},`+strings.Replace(user, `"password":"fresh",`, "", 1)+`]}`)
@@ -141,10 +152,14 @@ func (a *fakeAPI) changes(mux *http.ServeMux) {
 }
 
 func (a *fakeAPI) shop() string {
+	text := shopJSON
 	if a.tls {
-		return strings.Replace(shopJSON, "replicaSet=shop", "replicaSet=shop&tls=true", 1)
+		text = strings.Replace(text, "replicaSet=shop", "replicaSet=shop&tls=true", 1)
 	}
-	return shopJSON
+	if a.expires != "" {
+		text = strings.Replace(text, "{", `{"expires_at":"`+a.expires+`",`, 1)
+	}
+	return text
 }
 
 func (a *fakeAPI) fork(status, user, password string) string {

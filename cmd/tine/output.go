@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // The values of --output.
@@ -26,6 +28,18 @@ func printJSON(w io.Writer, v any) error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// printChanged prints, for programs, a cluster as it is after a change; people have been told in a note.
+func (o *clientOptions) printChanged(cmd *cobra.Command, api *client, c cluster) error {
+	if o.output != formatJSON {
+		return nil
+	}
+	now, err := api.clusterByID(cmd.Context(), c.ID)
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), now)
 }
 
 // printTable prints rows in aligned columns.

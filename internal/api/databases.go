@@ -36,6 +36,7 @@ type createBody struct {
 		ServiceCNAMEs []string `json:"service_cnames"`
 	} `json:"do_settings"`
 	ExpiresInSeconds *int64 `json:"expires_in_seconds"` // ours
+	ExpiresAt        string `json:"expires_at"`         // ours
 	FreshPasswords   bool   `json:"fresh_passwords"`    // ours
 }
 
@@ -70,8 +71,8 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		SuspendAfter: minutes(b.SuspendAfterMinutes),
 	}
 	request.FreshPasswords = b.FreshPasswords
-	if b.ExpiresInSeconds != nil {
-		request.ExpiresIn = new(secondsOf(*b.ExpiresInSeconds))
+	if err := b.setExpiry(&request); err != nil {
+		return request, err
 	}
 	if b.Autoscale.Storage == nil {
 		request.Autoscale = b.StorageAutoscale.autoscale()
@@ -88,6 +89,21 @@ func (b *createBody) request() (fleet.CreateRequest, error) {
 		request.Source.At = &at
 	}
 	return request, nil
+}
+
+func (b *createBody) setExpiry(request *fleet.CreateRequest) error {
+	if b.ExpiresInSeconds != nil {
+		request.ExpiresIn = new(secondsOf(*b.ExpiresInSeconds))
+	}
+	if b.ExpiresAt == "" {
+		return nil
+	}
+	if b.ExpiresInSeconds != nil {
+		return twoExpiries()
+	}
+	at, err := parseTime("expires_at", b.ExpiresAt)
+	request.ExpiresAt = &at
+	return err
 }
 
 func (s *server) getDatabase(r *http.Request) (response, error) {

@@ -29,6 +29,10 @@ func (b *expiryBody) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+func twoExpiries() error {
+	return &statusError{http.StatusUnprocessableEntity, "expires_in_seconds and expires_at must not both be given"}
+}
+
 // putExpiry is ours: it changes when a cluster is destroyed by itself.
 func (s *server) putExpiry(r *http.Request) (response, error) {
 	received := s.clock()
@@ -43,7 +47,7 @@ func (s *server) putExpiry(r *http.Request) (response, error) {
 	case !body.inSecondsGiven && !body.atGiven:
 		return response{}, &statusError{http.StatusUnprocessableEntity, "expires_in_seconds or expires_at must be given; null is for never"}
 	case body.inSecondsGiven && body.atGiven:
-		return response{}, &statusError{http.StatusUnprocessableEntity, "expires_in_seconds and expires_at must not both be given"}
+		return response{}, twoExpiries()
 	case body.InSeconds != nil:
 		at, err = s.fleet.SetLife(r.Context(), id, received, secondsOf(*body.InSeconds))
 	case body.At != nil:

@@ -27,8 +27,9 @@ type CreateRequest struct {
 	ServiceNames []string
 	// Autoscale says when the storage grows by itself; its zero value: never.
 	Autoscale store.Autoscale
-	// ExpiresIn is after how long the cluster is destroyed by itself; nil: never.
+	// ExpiresIn is after how long the cluster is destroyed by itself, or ExpiresAt is when; both nil: never. At most one is given.
 	ExpiresIn *time.Duration
+	ExpiresAt *time.Time
 	// FreshPasswords gives all users of a fork other passwords than they have in the source, not only doadmin. They are in the answer. Users whom the source had at the
 	// fork's moment and has no more cannot log in until they get a password.
 	FreshPasswords bool
@@ -157,11 +158,9 @@ func (f *Fleet) check(ctx context.Context, r CreateRequest) (store.Cluster, erro
 		}
 		c.Autoscale = autoscale
 	}
-	if r.ExpiresIn != nil {
-		if err := checkLife("expires_in_seconds", *r.ExpiresIn); err != nil {
-			return store.Cluster{}, err
-		}
-		c.ExpiresAt = new(r.ReceivedAt.Add(*r.ExpiresIn))
+	var err error
+	if c.ExpiresAt, err = checkExpiry(r); err != nil {
+		return store.Cluster{}, err
 	}
 	c.Charge = f.charge(c, c.Charge.SharedBytes)
 	return c, f.checkSpace(ctx, c.Host, c.Pool)

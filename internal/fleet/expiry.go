@@ -23,6 +23,27 @@ func checkLife(field string, d time.Duration) error {
 	return nil
 }
 
+// checkEnd refuses what cannot be when a cluster is destroyed.
+func checkEnd(at, now time.Time) error {
+	if d := at.Sub(now).Round(time.Second); d < leastLife || d > mostLife {
+		return invalid("expires_at", "must be between 1 minute and 10 years from now; got %s", at.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// checkExpiry returns when the cluster of a request is destroyed by itself; nil: never.
+func checkExpiry(r CreateRequest) (*time.Time, error) {
+	switch {
+	case r.ExpiresIn != nil:
+		at := r.ReceivedAt.Add(*r.ExpiresIn)
+		return &at, checkLife("expires_in_seconds", *r.ExpiresIn)
+	case r.ExpiresAt != nil:
+		return r.ExpiresAt, checkEnd(*r.ExpiresAt, r.ReceivedAt)
+	default:
+		return nil, nil
+	}
+}
+
 // inDays writes a duration as people say it: long ones in days.
 func inDays(d time.Duration) string {
 	const day = 24 * time.Hour
@@ -35,8 +56,8 @@ func inDays(d time.Duration) string {
 // SetExpiry changes when a cluster is destroyed by itself; nil: never.
 func (f *Fleet) SetExpiry(ctx context.Context, id string, at *time.Time) error {
 	if at != nil {
-		if d := at.Sub(f.cfg.Clock()).Round(time.Second); d < leastLife || d > mostLife {
-			return invalid("expires_at", "must be between 1 minute and 10 years from now; got %s", at.UTC().Format(time.RFC3339))
+		if err := checkEnd(*at, f.cfg.Clock()); err != nil {
+			return err
 		}
 	}
 	return notFound(f.cfg.Store.SetExpiry(ctx, id, at), id)

@@ -19,7 +19,9 @@ const (
 type Exchange struct {
 	ClusterID, OtherID string
 	Kind               string
-	At                 *time.Time    // the moment whose state the cluster gets; nil means the latest, and nothing for a swap
+	At                 *time.Time // the moment whose state the cluster gets; nil means the latest, and nothing for a swap
+	ForkLSN            uint64     // the transaction in place of a moment, and its side: see Cluster. BeginExchange takes them from the fork
+	ForkAfter          bool
 	Keep               time.Duration // how long the other one lives afterwards; 0 means for ever
 	ExchangedAt        *time.Time    // when clients were cut off; nil until the nodes are exchanged
 }
@@ -32,7 +34,7 @@ func (s *Store) BeginExchange(ctx context.Context, x Exchange, fork Cluster, por
 		if err := s.createCluster(ctx, tx, &fork, ports); err != nil {
 			return err
 		}
-		x.OtherID = fork.ID
+		x.OtherID, x.ForkLSN, x.ForkAfter = fork.ID, fork.ForkLSN, fork.ForkAfter
 		if err := insertExchange(ctx, tx, x); err != nil {
 			return err
 		}
@@ -286,8 +288,8 @@ func insertExchange(ctx context.Context, tx pgx.Tx, x Exchange) error {
 	if x.Keep > 0 {
 		keep = &x.Keep
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO tine.exchanges (cluster_id, other_id, kind, at, keep) VALUES ($1, $2, $3, $4, $5)",
-		x.ClusterID, x.OtherID, x.Kind, x.At, keep)
+	_, err := tx.Exec(ctx, "INSERT INTO tine.exchanges (cluster_id, other_id, kind, at, keep, fork_lsn, fork_after) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		x.ClusterID, x.OtherID, x.Kind, x.At, keep, int64(x.ForkLSN), x.ForkAfter)
 	return err
 }
 
@@ -299,14 +301,17 @@ type rower interface {
 func readExchange(ctx context.Context, db rower, clusterID, lock string) (Exchange, error) {
 	var x Exchange
 	var keep *time.Duration
-	row := db.QueryRow(ctx, "SELECT cluster_id, other_id, kind, at, keep, exchanged_at FROM tine.exchanges WHERE cluster_id = $1"+lock, clusterID)
-	err := row.Scan(&x.ClusterID, &x.OtherID, &x.Kind, &x.At, &keep, &x.ExchangedAt)
+	var lsn int64
+	row := db.QueryRow(ctx, `SELECT cluster_id, other_id, kind, at, keep, fork_lsn, fork_after, exchanged_at
+		FROM tine.exchanges WHERE cluster_id = $1`+lock, clusterID)
+	err := row.Scan(&x.ClusterID, &x.OtherID, &x.Kind, &x.At, &keep, &lsn, &x.ForkAfter, &x.ExchangedAt)
 	if isNoRows(err) {
 		return Exchange{}, ErrNotFound
 	}
 	if keep != nil {
 		x.Keep = *keep
 	}
+	x.ForkLSN = uint64(lsn)
 	return x, err
 }
 
@@ -332,31 +337,32 @@ func lockBoth(ctx context.Context, tx pgx.Tx, id, otherID string) (c, other Clus
 
 func beginning(x Exchange, c, fork Cluster) string {
 	if x.Kind == ExchangeReset {
-		return fmt.Sprintf("The cluster is being reset to the state of %s %s; its own state is kept as %s.", c.SourceName, moment(x.At, fork), fork.Name)
+		return fmt.Sprintf("The cluster is being reset to the state of %s %s; its own state is kept as %s.", c.SourceName, moment(x), fork.Name)
 	}
-	return fmt.Sprintf("The cluster is being restored to its state %s; its present state is kept as %s.", moment(x.At, fork), fork.Name)
+	return fmt.Sprintf("The cluster is being restored to its state %s; its present state is kept as %s.", moment(x), fork.Name)
 }
 
-// moment completes "the state". A transaction that the fork is made at says more than when it was committed.
-func moment(at *time.Time, fork Cluster) string {
-	if at == nil {
+// moment completes "the state". A transaction says more than when it was committed.
+func moment(x Exchange) string {
+	if x.At == nil {
 		return "of now"
 	}
-	if id := fork.ForkTransaction(); id != "" {
-		return "right " + fork.ForkSide() + " transaction " + id + ", of " + at.UTC().Format(time.RFC3339Nano)
+	at := x.At.UTC().Format(time.RFC3339Nano)
+	if fork := (Cluster{ForkLSN: x.ForkLSN, ForkAfter: x.ForkAfter}); fork.ForkLSN != 0 {
+		return "right " + fork.ForkSide() + " transaction " + fork.ForkTransaction() + ", of " + at
 	}
-	return "at " + at.UTC().Format(time.RFC3339Nano)
+	return "at " + at
 }
 
 func tellFinished(ctx context.Context, tx pgx.Tx, x Exchange, a, b Cluster) error {
 	forA := fmt.Sprintf("The cluster has the data of %s, and keeps its name, endpoint and users.", b.Name)
 	forB := fmt.Sprintf("The cluster has the data of %s, and keeps its name, endpoint and users.", a.Name)
 	if x.Kind != ExchangeSwap {
-		of, fork := "its own state", Cluster{}
+		of := "its own state"
 		if x.Kind == ExchangeReset {
-			of, fork = "the state of "+a.SourceName, a
+			of = "the state of " + a.SourceName
 		}
-		forA = fmt.Sprintf("The cluster has %s %s. Connections were cut; the state before is kept as %s%s.", of, moment(x.At, fork), b.Name, until(b.ExpiresAt))
+		forA = fmt.Sprintf("The cluster has %s %s. Connections were cut; the state before is kept as %s%s.", of, moment(x), b.Name, until(b.ExpiresAt))
 		if a.TTLPaused {
 			forA += " TTL indexes delete nothing until they are turned on."
 		}

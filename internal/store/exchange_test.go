@@ -180,7 +180,7 @@ func TestRestoreAndResetSayAtWhichTransaction(t *testing.T) {
 		want  []string // what each of its events has
 		kept  string   // what the last event of the state before has
 	}{
-		{store.ExchangeRestore, false, 0, []string{"its state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its present state", "its own state at 2026-08-10T11:00:00Z."}, "before the restore, and is kept for ever."},
+		{store.ExchangeRestore, false, 0, []string{"its state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its present state", "its own state right before transaction 1/3A2F198, of 2026-08-10T11:00:00Z. Connections"}, "before the restore, and is kept for ever."},
 		{store.ExchangeReset, true, time.Hour, []string{"right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z; its own state", "right after transaction 1/3A2F198, of 2026-08-10T11:00:00Z. Connections"}, "before the reset, and is kept until 2"},
 	} {
 		c := mustOnline(t, s, forkOf(source, 2+2*n))
