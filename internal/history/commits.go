@@ -194,11 +194,18 @@ func (h *History) firstAfter(ctx context.Context, src Source, base store.Restore
 	end, err = h.eachCommit(ctx, src, walk{
 		timeline: uint32(base.Timeline), from: wal.LSN(base.MarkerLSN), grown: grown,
 		visit: func(next Commit) bool {
-			if ok = next.At.After(at); ok {
+			if ok = h.isLater(next, at); ok {
 				c = next
 			}
 			return !ok
 		},
 	})
 	return c, ok, end, err
+}
+
+// isLater says whether a commit belongs behind a moment that is not in the future: it is stamped later. One that is stamped in the future was made while the clock was ahead. When that
+// was nobody knows, but the commits around it tell, and it does not end what can be reached of the log.
+func (h *History) isLater(c Commit, at time.Time) bool {
+	const slack = time.Second // between two looks at one clock
+	return c.At.After(at) && !c.At.After(h.cfg.Now().Add(slack))
 }

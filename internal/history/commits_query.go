@@ -94,7 +94,7 @@ func place(points []store.RestorePoint, p store.RestorePoint) int {
 func (h *History) split(ctx context.Context, src Source, timeline uint32, from wal.LSN, at time.Time, count int, marked bool) (before, after []Commit, err error) {
 	later := false
 	_, err = h.eachCommit(ctx, src, walk{timeline: timeline, from: from, visit: func(c Commit) bool {
-		later = later || c.At.After(at)
+		later = later || h.isLater(c, at)
 		switch {
 		case marked && len(c.Marks) == 0:
 		case later:

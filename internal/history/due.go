@@ -23,18 +23,22 @@ const settled = 3 * time.Second
 const mostAhead = 0.25
 
 // Due says whether the next restore point should be taken: when the WAL since the last one will reach the budget before the next is complete, if that takes as long as the last one did and the node goes on writing
-// as fast as it does; when the node has stopped writing and a segment or more would have to be replayed; or when the interval is over and anything was written. If none is due, again is
+// as fast as it does; when the node has stopped writing and a segment or more would have to be replayed; when the interval is over and anything was written; or when the last one is in the future, because the clock was ahead. If none is due, again is
 // when one would be at that speed; 0 if the node does not write. It costs a look at the node's WAL directory, and a question to the node once an interval.
 func (h *History) Due(ctx context.Context, src Source) (due bool, again time.Duration, err error) {
 	last, ok, err := h.newest(ctx, src)
 	if err != nil || !ok {
 		return err == nil, 0, err
 	}
+	now := h.cfg.Now()
+	const slack = 5 * time.Second
+	if last.CompletedAt.After(now.Add(slack)) {
+		return true, 0, nil // the clock was ahead, and nothing can be told from a time that has not come yet
+	}
 	position, written, err := h.written(src, last)
 	if err != nil {
 		return false, 0, err
 	}
-	now := h.cfg.Now()
 	speed := h.speed(src, last, look{position, now})
 	budget := float64(h.cfg.Budget)
 	left := budget - float64(position) + float64(last.RedoLSN)

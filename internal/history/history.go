@@ -50,7 +50,7 @@ type Config struct {
 // History is the history of all clusters in one pool. It is safe for concurrent use.
 type History struct {
 	cfg   Config
-	began time.Time // by Now
+	began time.Time // by Now, without a monotonic reading
 
 	mu struct {
 		sync.Mutex
@@ -83,7 +83,7 @@ func New(cfg Config) *History {
 		start := time.Now()
 		cfg.Elapsed = func() time.Duration { return time.Since(start) }
 	}
-	h := &History{cfg: cfg, began: cfg.Now()}
+	h := &History{cfg: cfg, began: cfg.Now().Round(0)}
 	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
 	h.mu.looked = make(map[string]look)

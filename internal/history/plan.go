@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tine/internal/store"
@@ -25,10 +26,12 @@ func baseFor(points []store.RestorePoint, t Target) (base store.RestorePoint, er
 		return base, fmt.Errorf("there is no restore point yet: %w", ErrOutside)
 	}
 	for _, p := range points {
-		if t.LSN != 0 && wal.LSN(p.EndLSN) > t.LSN || t.LSN == 0 && p.CompletedAt.After(t.At) {
-			break
+		switch {
+		case t.LSN == 0 && !p.CompletedAt.After(t.At):
+			base = p
+		case t.LSN != 0 && wal.LSN(p.EndLSN) <= t.LSN && p.EndLSN >= base.EndLSN: // a clock that was set leaves them in another order than the log
+			base = p
 		}
-		base = p
 	}
 	switch {
 	case base.Volume != "":
@@ -41,17 +44,34 @@ func baseFor(points []store.RestorePoint, t Target) (base store.RestorePoint, er
 }
 
 // expired are the restore points that no moment at or after the window's begin needs, oldest first: all but the
-// newest of those at or before it.
-func expired(points []store.RestorePoint, begin time.Time) []store.RestorePoint {
-	last := -1
+// newest of those at or before it. One in the future was taken while the clock was ahead; it goes when it is older than the others by its place in the log.
+func expired(points []store.RestorePoint, begin, now time.Time) (old, rest []store.RestorePoint) {
+	last := 0
 	for i, p := range points {
 		if p.CompletedAt.After(begin) {
 			break
 		}
 		last = i
 	}
-	if last <= 0 {
-		return nil
+	old = slices.Clone(points[:last])
+	for _, p := range points[last:] {
+		if p.CompletedAt.After(now) && p.EndLSN < points[last].EndLSN {
+			old = append(old, p)
+		} else {
+			rest = append(rest, p)
+		}
 	}
-	return points[:last]
+	return old, rest
+}
+
+// neededFrom is the first segment that is needed to get to a moment from one of the restore points, of which there is at least one. In the order of time the first need not be the
+// first of the log: a clock may have been set.
+func neededFrom(points []store.RestorePoint) wal.Segment {
+	first := points[0]
+	for _, p := range points {
+		if p.Timeline < first.Timeline || p.Timeline == first.Timeline && p.MarkerLSN < first.MarkerLSN {
+			first = p
+		}
+	}
+	return wal.SegmentOf(uint32(first.Timeline), wal.LSN(first.MarkerLSN))
 }

@@ -46,6 +46,12 @@ func TestBaseIsTheNewestWhoseOwnWALEndsBeforeTheTarget(t *testing.T) {
 			t.Errorf("%s: base %d, %v; want base %d", name, base.ID, err, test.base)
 		}
 	}
+	set := []store.RestorePoint{point(2, 20, 22, 5), point(1, 30, 32, 3), point(3, 40, 42, 9)} // the clock was set back behind the first
+	for segment, want := range map[wal.LSN]int64{4: 1, 6: 2, 10: 3} {
+		if base, err := baseFor(set, Target{LSN: segment * wal.SegmentSize}); err != nil || base.ID != want {
+			t.Errorf("after the clock was set, the base for segment %d is %d, %v; want %d", segment, base.ID, err, want)
+		}
+	}
 	if _, err := baseFor(nil, Target{At: moment(15)}); !errors.Is(err, ErrOutside) {
 		t.Errorf("without restore points the error is %v", err)
 	}
@@ -53,14 +59,38 @@ func TestBaseIsTheNewestWhoseOwnWALEndsBeforeTheTarget(t *testing.T) {
 
 func TestExpiredKeepsTheNewestBeforeTheWindow(t *testing.T) {
 	t.Parallel()
-	points := []store.RestorePoint{point(1, 10, 12, 3), point(2, 20, 22, 5), point(3, 30, 32, 9)}
-	for begin, want := range map[int][]int64{5: nil, 12: nil, 21: nil, 22: {1}, 31: {1}, 32: {1, 2}, 90: {1, 2}} {
+	// The last was taken while the clock was ahead.
+	points := []store.RestorePoint{point(1, 10, 12, 3), point(2, 20, 22, 5), point(3, 30, 32, 9), point(4, 1000, 1002, 7)}
+	for begin, want := range map[int][]int64{5: nil, 12: nil, 21: nil, 22: {1}, 31: {1}, 32: {1, 2, 4}, 90: {1, 2, 4}} {
+		old, rest := expired(points, moment(begin), moment(begin+100))
 		var got []int64
-		for _, p := range expired(points, moment(begin)) {
+		for _, p := range old {
 			got = append(got, p.ID)
+		}
+		if len(old)+len(rest) != len(points) {
+			t.Errorf("window from %d: %d expire and %d are left", begin, len(old), len(rest))
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("window from %d: %v expire, want %v", begin, got, want)
+		}
+	}
+}
+
+// A clock that was set leaves restore points in another order than the log: none goes for being between others, and the log stays from the first one on.
+func TestRestorePointsAroundAClockThatWasSet(t *testing.T) {
+	t.Parallel()
+	h := New(Config{})
+	for name, points := range map[string][]store.RestorePoint{
+		"it was ahead":    {point(1, 10, 12, 3), point(3, 30, 32, 5), point(4, 40, 42, 6), point(2, 1000, 1002, 4)},
+		"it was set back": {point(2, 10, 12, 4), point(1, 20, 22, 3), point(3, 30, 32, 5)},
+	} {
+		for _, p := range thinned(points, moment(50), h.budgetFor) {
+			if p.ID != 3 || name == "it was set back" {
+				t.Errorf("%s: restore point %d is dropped", name, p.ID)
+			}
+		}
+		if first := neededFrom(points); first != (wal.Segment{Timeline: 1, Number: 3}) {
+			t.Errorf("%s: the log is kept from segment %s on", name, first.Name())
 		}
 	}
 }

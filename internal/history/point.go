@@ -94,8 +94,9 @@ func (h *History) snapshot(ctx context.Context, src Source, volume string, turnS
 	p := store.RestorePoint{
 		ClusterID: src.ClusterID,
 		Volume:    volume,
-		StartedAt: h.cfg.Now(),
+		StartedAt: h.cfg.Now().Round(0),
 	}
+	began := h.cfg.Elapsed()
 	if err := mark(ctx, conn); err != nil {
 		return store.RestorePoint{}, err
 	}
@@ -118,7 +119,8 @@ func (h *History) snapshot(ctx context.Context, src Source, volume string, turnS
 		return store.RestorePoint{}, err
 	}
 	// Stamps have microseconds; rounded down, the last commit of the snapshot could seem to be later than its end.
-	p.CompletedAt = h.cfg.Now().Truncate(time.Microsecond).Add(time.Microsecond)
+	// A clock that is set back meanwhile must not make the end earlier than what was stamped before: a fork there would end within the snapshot.
+	p.CompletedAt = later(h.cfg.Now().Round(0), p.StartedAt.Add(h.cfg.Elapsed()-began)).Truncate(time.Microsecond).Add(time.Microsecond)
 	after, err := readPosition(ctx, conn)
 	if err != nil {
 		return store.RestorePoint{}, err

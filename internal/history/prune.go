@@ -29,17 +29,16 @@ func (h *History) Prune(ctx context.Context, src Source) (more bool, err error) 
 		return false, err
 	}
 	now := h.patientNow()
-	old := expired(points, now.Add(-h.cfg.Window))
-	drop := append(slices.Clone(old), thinned(points[len(old):], now, h.budgetFor)...)
+	old, rest := expired(points, now.Add(-h.cfg.Window), now)
+	drop := slices.Concat(old, thinned(rest, now, h.budgetFor))
 	more = len(drop) > mostPruned
 	if err := h.drop(ctx, src, drop[:min(len(drop), mostPruned)]); err != nil {
 		return false, err
 	}
-	if more || len(old) == len(points) {
+	if more || len(rest) == 0 {
 		return more, nil
 	}
-	oldest := points[len(old)]
-	return false, h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
+	return false, h.pruneWAL(src.HistoryID, neededFrom(rest))
 }
 
 // drop deletes restore points.
@@ -59,8 +58,8 @@ func (h *History) drop(ctx context.Context, src Source, points []store.RestorePo
 // patientNow is the present as far as deleting goes. A clock that is set forward makes everything seem old; what would be deleted then is gone when it
 // is set back. So time goes no faster here than it really does, as long as the process lives.
 func (h *History) patientNow() time.Time {
-	const slack = time.Minute // what keeping time may take
-	now, truly := h.cfg.Now(), h.began.Add(h.cfg.Elapsed())
+	const slack = time.Minute                                        // what keeping time may take
+	now, truly := h.cfg.Now().Round(0), h.began.Add(h.cfg.Elapsed()) // without their monotonic readings, which know nothing of a clock that was set
 	if now.After(truly.Add(slack)) {
 		return truly
 	}
@@ -92,7 +91,8 @@ func thinned(points []store.RestorePoint, now time.Time, budget func(age time.Du
 	before := points[0]
 	for i := 1; i < len(points)-1; i++ {
 		p, after := points[i], points[i+1]
-		oneLine := before.Timeline == p.Timeline && p.Timeline == after.Timeline
+		oneLine := before.Timeline == p.Timeline && p.Timeline == after.Timeline &&
+			before.EndLSN <= p.EndLSN && p.EndLSN <= after.EndLSN // or a clock was set between them
 		if replay := int64(after.EndLSN - before.RedoLSN); oneLine && replay <= budget(now.Sub(after.CompletedAt)) {
 			drop = append(drop, p)
 			continue

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"tine/internal/wal"
 )
 
 // Shorten deletes a history's oldest restore points, at most so many and never the newest, and the WAL before the first that is left. It returns
@@ -23,10 +21,8 @@ func (h *History) Shorten(ctx context.Context, src Source, most int) (deleted in
 	if err := h.drop(ctx, src, points[:most]); err != nil {
 		return 0, time.Time{}, err
 	}
-	oldest := points[most]
-	err = h.pruneWAL(src.HistoryID, wal.SegmentOf(uint32(oldest.Timeline), wal.LSN(oldest.MarkerLSN)))
-	if err != nil {
+	if err := h.pruneWAL(src.HistoryID, neededFrom(points[most:])); err != nil {
 		return 0, time.Time{}, fmt.Errorf("shorten history of cluster %s: %w", src.ClusterID, err)
 	}
-	return most, oldest.CompletedAt, nil
+	return most, points[most].CompletedAt, nil
 }
