@@ -54,6 +54,13 @@ func (r *reading) next(before wal.LSN) (c Commit, err error) {
 			return Commit{}, err
 		}
 		r.grown.cover(r.blocks)
+		first, shortens, err := rec.Truncation()
+		if err != nil {
+			return Commit{}, err
+		}
+		if shortens {
+			r.grown.cut(first)
+		}
 		if err := r.mark(&rec); err != nil {
 			return Commit{}, err
 		}
@@ -71,8 +78,12 @@ func (r *reading) next(before wal.LSN) (c Commit, err error) {
 	}
 }
 
-// mark keeps what a record says of its transaction.
+// mark keeps what a record says of its transaction, and forgets what no record will end.
 func (r *reading) mark(rec *wal.Record) error {
+	if rec.EndsAll() {
+		clear(r.open)
+		r.kept = 0
+	}
 	m, ok, err := rec.Message()
 	if err != nil || !ok || !m.Transactional || m.Prefix != MarkPrefix || r.kept >= mostMarks {
 		return err

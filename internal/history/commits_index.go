@@ -58,25 +58,16 @@ func (h *History) makeIndex(src Source, s wal.Segment, before *segmentCommits) (
 	if _, err := os.Stat(filepath.Join(dir, s.Name())); err != nil {
 		return nil, err
 	}
-	if before == nil {
-		b, err := os.ReadFile(filepath.Join(h.commitsDir(src.HistoryID), previous(s).Name()))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("read index of WAL segment %s: %w", previous(s).Name(), err)
-		}
-		if i, ok := decodeIndex(b); ok && i.damaged == 0 {
-			before = i
-		}
-	}
-	begin, marks := s.Begin(), map[uint32][]string(nil)
-	if before != nil {
-		begin, marks = before.next, before.marks
-	}
 	end := s.Begin() + wal.SegmentSize
 	open := func(o wal.Segment) (*os.File, error) {
 		if o.Number > s.Number {
 			return nil, os.ErrNotExist // what goes on there belongs to its index
 		}
 		return os.Open(filepath.Join(dir, o.Name()))
+	}
+	begin, marks, err := h.beginOf(src, s, before, open)
+	if err != nil {
+		return nil, err
 	}
 	r := newReading(open, s.Timeline, begin, marks)
 	i := &segmentCommits{}
@@ -97,6 +88,47 @@ func (h *History) makeIndex(src Source, s wal.Segment, before *segmentCommits) (
 	}
 	i.next, i.marks, i.grown = r.reader.Position(), r.open, r.grown
 	return i, r.reader.Close()
+}
+
+// beginOf is where the first record begins that ends in a segment or behind it, and what is known of the transactions that are open there: from the index of the segment before, or, if that is lost,
+// from that segment. Without it, as after a Prune, the index begins with the segment.
+func (h *History) beginOf(src Source, s wal.Segment, before *segmentCommits, open wal.Open) (begin wal.LSN, marks map[uint32][]string, err error) {
+	if before == nil {
+		b, err := os.ReadFile(filepath.Join(h.commitsDir(src.HistoryID), previous(s).Name()))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return 0, nil, fmt.Errorf("read index of WAL segment %s: %w", previous(s).Name(), err)
+		}
+		if i, ok := decodeIndex(b); ok && i.damaged == 0 {
+			before = i
+		}
+	}
+	if before == nil {
+		begin, err = lastOver(s, open)
+		return begin, nil, err
+	}
+	if _, err := os.Stat(filepath.Join(h.walDir(src.HistoryID), wal.SegmentOf(s.Timeline, before.next).Name())); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return s.Begin(), nil, nil
+		}
+		return 0, nil, fmt.Errorf("look for WAL segment before %s: %w", s.Name(), err)
+	}
+	return before.next, before.marks, nil
+}
+
+// lastOver is where the record begins that goes on from the segment before into a segment; the segment's begin if there is none, or it cannot be read.
+func lastOver(s wal.Segment, open wal.Open) (begin wal.LSN, err error) {
+	r := wal.NewReader(open, s.Timeline, previous(s).Begin())
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for r.Position() < s.Begin() {
+		rec, err := r.Next()
+		if err != nil {
+			return s.Begin(), ignoreEnd(err)
+		}
+		if rec.End > s.Begin() {
+			return min(rec.Start, s.Begin()), nil
+		}
+	}
+	return s.Begin(), nil
 }
 
 func previous(s wal.Segment) wal.Segment {

@@ -9,13 +9,20 @@ import (
 	"tine/internal/wal"
 )
 
-// extents are lengths of relations' main parts in pages: how far a piece of log reaches in them.
+// extents are lengths of relations' main parts in pages: how far a piece of log reaches in them, as far as it does not shorten them itself.
 type extents map[wal.Relation]uint32
 
 // cover makes the extents reach to the pages. A nil map is left as it is.
 func (e extents) cover(pages []wal.Block) {
 	for _, p := range pages {
 		e.reach(p.Relation, p.Number+1)
+	}
+}
+
+// cut is for a page that is removed, with all behind it. A piece of log that begins before its restore point may have what was gone by then: recovery would not remove it again.
+func (e extents) cut(first wal.Block) {
+	if e[first.Relation] > first.Number {
+		e[first.Relation] = first.Number
 	}
 }
 

@@ -160,3 +160,35 @@ func TestExtentsOutliveTheirEncoding(t *testing.T) {
 		t.Errorf("by the indexes the file has %s bytes, by new ones %s; the source's has %s", read, made, size)
 	}
 }
+
+// What was written and given back before the restore point, in the segment with which its log begins, makes no file longer.
+func TestFilesThatWereShortenedBeforeTheRestorePointStayShort(t *testing.T) {
+	t.Parallel()
+	c, h := newCluster(t), newHistory(history.Config{Budget: 1 << 40})
+	c.exec("CREATE TABLE shrunk (n int, t text)")
+	c.exec("SELECT pg_switch_wal()") // all of it in one segment
+	c.exec("INSERT INTO shrunk SELECT n, repeat('x', 500) FROM generate_series(1, 5000) n")
+	c.exec("DELETE FROM shrunk WHERE n > 100")
+	c.exec("VACUUM shrunk")
+	c.take(h)
+	c.insert(1)
+	at := now()
+	c.insert(2)
+	const size = "SELECT pg_relation_size('shrunk')"
+	var want, got int64
+	if err := c.conn.QueryRow(t.Context(), size).Scan(&want); err != nil {
+		t.Fatal(err)
+	}
+	for _, archived := range []bool{false, true} {
+		if archived {
+			c.archive(t, h)
+		}
+		n, _ := c.forkAt(h, at)
+		if err := connect(t, n).QueryRow(t.Context(), size).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if got != want || want > 100<<10 {
+			t.Errorf("the table has %d bytes in the fork and %d in its source", got, want)
+		}
+	}
+}

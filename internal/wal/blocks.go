@@ -99,3 +99,20 @@ func (h *blockHeaders) next() (b Block, main bool) {
 	h.broken = h.broken || h.relation.Number == 0
 	return b, flags&blockFork == 0
 }
+
+// Truncation returns the first page that the record removes from a relation's main part, with all behind it; ok is false if it is something else.
+func (rec *Record) Truncation() (first Block, ok bool, err error) {
+	const size, mainPart = 20, 1 // of struct xl_smgr_truncate (src/include/catalog/storage_xlog.h); one of its flags
+	if rec.Manager != managerStorage || rec.Info&0xF0 != storageTruncate {
+		return Block{}, false, nil
+	}
+	b, err := rec.main()
+	if err != nil {
+		return Block{}, false, err
+	}
+	if len(b) < size {
+		return Block{}, false, fmt.Errorf("record at %s: %w: it is too short", rec.Start, errRecord)
+	}
+	word := func(n int) uint32 { return binary.LittleEndian.Uint32(b[4*n:]) }
+	return Block{Number: word(0), Relation: Relation{Tablespace: word(1), Database: word(2), Number: word(3)}}, word(4)&mainPart != 0, nil
+}

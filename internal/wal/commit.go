@@ -11,18 +11,22 @@ import (
 const (
 	managerXLOG    = 0
 	managerXact    = 1
+	managerStorage = 2
 	managerMessage = 21
 )
 
 // Kinds of records, in the upper half of their Info.
 const (
+	xlogShutdown       = 0x00 // a checkpoint when nothing runs: before the end, or after a recovery
 	xlogSwitch         = 0x40
+	xlogRecovered      = 0x90
 	xactKinds          = 0x70
 	xactCommit         = 0x00
 	xactAbort          = 0x20
 	xactCommitPrepared = 0x30
 	xactAbortPrepared  = 0x40
 	xactHasFlags       = 0x80
+	storageTruncate    = 0x20
 )
 
 // What a commit or abort record has, by its flags, in this order behind the time.
@@ -60,6 +64,12 @@ type Message struct {
 }
 
 func (rec *Record) isSwitch() bool { return rec.Manager == managerXLOG && rec.Info&0xF0 == xlogSwitch }
+
+// EndsAll says whether no transaction goes on over the record: those that a crash has ended have no record of their own.
+func (rec *Record) EndsAll() bool {
+	kind := rec.Info & 0xF0
+	return rec.Manager == managerXLOG && (kind == xlogShutdown || kind == xlogRecovered)
+}
 
 // errRecord says that a record's checksum is right and its content is not what it should be: a version that we do not know.
 var errRecord = errors.New("the record is not understood")
