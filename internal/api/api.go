@@ -68,8 +68,11 @@ type endpoint struct {
 	serve func(*http.Request) (response, error)
 }
 
-// databasePath is the path of one cluster.
-const databasePath = "/v2/databases/{id}"
+// The paths of all clusters and of one.
+const (
+	databasesPath = "/v2/databases"
+	databasePath  = databasesPath + "/{id}"
+)
 
 func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -91,7 +94,7 @@ func (s *server) groups() []map[string]map[string]endpoint {
 
 // databaseRoutes are those of clusters.
 func (s *server) databaseRoutes() map[string]map[string]endpoint {
-	const databases, database = "/v2/databases", databasePath
+	const databases, database = databasesPath, databasePath
 	return map[string]map[string]endpoint{
 		databases: {
 			http.MethodGet:  {store.ScopeDatabaseRead, s.listDatabases},

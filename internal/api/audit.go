@@ -19,6 +19,7 @@ func (s *server) audited(r *http.Request, action string, serve func(*http.Reques
 	end, err := s.fleet.Record(r.Context(), store.AuditRecord{
 		TokenID: i.token.ID, TokenName: i.token.Name, Remote: remoteHost(r), RequestID: i.id,
 		Action: action, Path: quotePath(r), ClusterID: about,
+		InStore: action == http.MethodPost+" "+databasesPath,
 	})
 	if err != nil {
 		return response{}, err

@@ -55,7 +55,10 @@ func willRead(path string) {
 	defer func() { _ = f.Close() }()
 	var st unix.Stat_t
 	if unix.Fstat(int(f.Fd()), &st) == nil && st.Blocks > 0 {
-		const block = 512
-		_ = unix.Fadvise(int(f.Fd()), 0, st.Blocks*block, unix.FADV_WILLNEED)
+		// A request for more than the read-ahead, which is 4 MiB on btrfs, is cut off there.
+		const block, most = 512, 1 << 20
+		for at := int64(0); at < st.Blocks*block; at += most {
+			_ = unix.Fadvise(int(f.Fd()), at, min(most, st.Blocks*block-at), unix.FADV_WILLNEED)
+		}
 	}
 }

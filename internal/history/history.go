@@ -18,6 +18,7 @@ import (
 // Records keeps restore points. *store.Store does.
 type Records interface {
 	AddRestorePoint(ctx context.Context, p store.RestorePoint) (store.RestorePoint, error)
+	AddFirstRestorePoint(ctx context.Context, p store.RestorePoint) (store.RestorePoint, error)
 	RestorePoints(ctx context.Context, clusterID string) ([]store.RestorePoint, error)
 	SetRestorePointSize(ctx context.Context, id, bytes int64) error
 	DeleteRestorePoint(ctx context.Context, id int64) error

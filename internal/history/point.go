@@ -40,7 +40,11 @@ func (h *History) take(ctx context.Context, src Source, turnSyncOn func() error)
 		h.setLoose(src, volume)
 		return store.RestorePoint{}, fmt.Errorf("take restore point of cluster %s: %w", src.ClusterID, err)
 	}
-	added, err := h.cfg.Records.AddRestorePoint(ctx, p)
+	add := h.cfg.Records.AddRestorePoint
+	if turnSyncOn != nil {
+		add = h.cfg.Records.AddFirstRestorePoint // its cluster is not used before that is recorded, too
+	}
+	added, err := add(ctx, p)
 	if err != nil {
 		h.setLoose(src, volume)
 		if errors.Is(err, store.ErrNotFound) {

@@ -19,6 +19,9 @@ type AuditRecord struct {
 	Path               string
 	ClusterID          string        // that it is about, or that it made; empty if there is none
 	Outcome            *AuditOutcome // nil: the change was interrupted, and may have happened
+
+	// InStore says that the change begins with a commit to the store: when that is on the disk the record is, too, so that it need not be waited for. It is not read back.
+	InStore bool
 }
 
 // AuditOutcome is how a change ended.
@@ -39,17 +42,17 @@ type AuditPage struct {
 // BeginAudit writes that a change is about to be tried, and returns the record's id.
 func (s *Store) BeginAudit(ctx context.Context, r AuditRecord) (id int64, err error) {
 	row := s.pool.QueryRow(ctx, `INSERT INTO tine.audit (at, token_id, token_name, remote, request_id, action, path, cluster_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-		micros(r.At), r.TokenID, r.TokenName, r.Remote, r.RequestID, r.Action, r.Path, uuidOrNull(r.ClusterID))
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT $9 OR `+lazyCommit+` RETURNING id`,
+		micros(r.At), r.TokenID, r.TokenName, r.Remote, r.RequestID, r.Action, r.Path, uuidOrNull(r.ClusterID), r.InStore)
 	if err := row.Scan(&id); err != nil {
 		return 0, fmt.Errorf("write audit log: %w", err)
 	}
 	return id, nil
 }
 
-// EndAudit writes how the change ended.
+// EndAudit writes how the change ended. A crash of the database right after it may lose that: what is without an outcome may have happened.
 func (s *Store) EndAudit(ctx context.Context, id int64, o AuditOutcome) error {
-	_, err := s.pool.Exec(ctx, "INSERT INTO tine.audit_outcomes (audit_id, at, status, message, cluster_id) VALUES ($1, $2, $3, $4, $5)",
+	_, err := s.pool.Exec(ctx, "INSERT INTO tine.audit_outcomes (audit_id, at, status, message, cluster_id) SELECT $1, $2, $3, $4, $5 WHERE "+lazyCommit,
 		id, micros(o.At), o.Status, o.Message, uuidOrNull(o.ClusterID))
 	if err != nil {
 		return fmt.Errorf("write audit log: %w", err)

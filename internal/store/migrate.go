@@ -21,6 +21,11 @@ const migrationLock = 0x74696e65_0000
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// afterRiver is run at every start, and must find out what is left to do: River's tables are not there yet when our migrations are.
+//
+//go:embed jobs.sql
+var afterRiver string
+
 // migrate brings our tables and River's up to date, forward only. Processes that start together take turns.
 func migrate(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	conn, err := pool.Acquire(ctx)
@@ -41,7 +46,13 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	if err := migrateOurs(ctx, pool); err != nil {
 		return err
 	}
-	return migrateRiver(ctx, pool, log)
+	if err := migrateRiver(ctx, pool, log); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, afterRiver); err != nil {
+		return fmt.Errorf("complete job tables: %w", err)
+	}
+	return nil
 }
 
 func migrateOurs(ctx context.Context, pool *pgxpool.Pool) error {

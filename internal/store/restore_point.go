@@ -28,12 +28,22 @@ const restorePointColumns = `id, cluster_id, volume, started_at, completed_at, r
 // AddRestorePoint records a restore point and returns it with its ID. ErrNotFound if its cluster is gone: then the caller must remove
 // the snapshot again.
 func (s *Store) AddRestorePoint(ctx context.Context, p RestorePoint) (RestorePoint, error) {
+	return s.addRestorePoint(ctx, p, false)
+}
+
+// AddFirstRestorePoint is AddRestorePoint for a cluster that nobody uses before something else of it is recorded: until then a crash may lose it.
+func (s *Store) AddFirstRestorePoint(ctx context.Context, p RestorePoint) (RestorePoint, error) {
+	return s.addRestorePoint(ctx, p, true)
+}
+
+func (s *Store) addRestorePoint(ctx context.Context, p RestorePoint, lazily bool) (RestorePoint, error) {
 	p.StartedAt, p.CompletedAt = micros(p.StartedAt), micros(p.CompletedAt)
 	row := s.pool.QueryRow(ctx, `INSERT INTO tine.restore_points
 			(cluster_id, volume, started_at, completed_at, redo_lsn, end_lsn, marker_lsn, timeline, size_bytes)
-		SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM tine.clusters WHERE id = $1 FOR KEY SHARE RETURNING id`,
+		SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM tine.clusters WHERE id = $1 AND (NOT $10 OR `+lazyCommit+`)
+		FOR KEY SHARE RETURNING id`,
 		p.ClusterID, p.Volume, p.StartedAt, p.CompletedAt, int64(p.RedoLSN), int64(p.EndLSN), int64(p.MarkerLSN),
-		p.Timeline, p.SizeBytes)
+		p.Timeline, p.SizeBytes, lazily)
 	err := row.Scan(&p.ID)
 	if isNoRows(err) {
 		err = ErrNotFound

@@ -152,7 +152,7 @@ func (s *Store) StorageInUse(ctx context.Context, clusterIDs []string) (map[stri
 // SetPhase records which step of a cluster's making is complete. A crash right after it may lose it.
 func (s *Store) SetPhase(ctx context.Context, id, phase string) error {
 	// It is for who watches: nobody should wait for the disk because of it.
-	_, err := s.pool.Exec(ctx, "UPDATE tine.clusters SET phase = $2 WHERE id = $1 AND set_config('synchronous_commit', 'off', true) = 'off'", id, phase)
+	_, err := s.pool.Exec(ctx, "UPDATE tine.clusters SET phase = $2 WHERE id = $1 AND "+lazyCommit, id, phase)
 	if err != nil {
 		return fmt.Errorf("set phase of cluster %s: %w", id, err)
 	}

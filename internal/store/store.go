@@ -57,3 +57,6 @@ type execer interface {
 func (s *Store) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.pool, fn)
 }
+
+// lazyCommit is a condition that is true, and whose statement does not wait for the disk: a crash of the database right after it may lose what it wrote, until a later commit that waits.
+const lazyCommit = "set_config('synchronous_commit', 'off', true) = 'off'"
