@@ -80,7 +80,7 @@ func TestNoPageHasSeriousFindingsOfAxe(t *testing.T) {
 	pages := []string{
 		"/databases", "/databases?q=nothing", "/databases/new", database, database + "/users", database + "/users/doadmin", database + "/dbs/defaultdb/delete", database + "/history", database + "/transactions",
 		database + "/insights", database + "/logs", database + "/events", database + "/settings", database + "/resize", database + "/fork", database + "/destroy",
-		database + "/restore", "/billing", "/tokens", "/audit", "/nothing",
+		database + "/restore", database + "/swap", "/databases/" + fork.ID + "/reset", "/billing", "/tokens", "/audit", "/nothing",
 	}
 	for i, look := range []struct {
 		scheme        string

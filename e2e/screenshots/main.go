@@ -91,6 +91,8 @@ func shots(id string) []shot {
 		{name: "settings", path: database + "/settings"},
 		{name: "resize", path: database + "/resize"},
 		{name: "destroy", path: database + "/destroy"},
+		{name: "restore", path: database + "/restore"},
+		{name: "swap", path: database + "/swap"},
 		{name: "fork-latest", path: database + "/fork"},
 		{name: "fork", path: database + "/fork", prepare: []chromedp.Action{
 			click("#state-point"), chromedp.WaitVisible("tr.drop button", chromedp.ByQuery), click("tr.drop button"), settled(),

@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,18 +53,29 @@ func (f *Fleet) Reset(ctx context.Context, id string, r RestoreRequest) (InPlace
 	if err != nil {
 		return InPlace{}, err
 	}
-	if !c.IsFork() {
-		return InPlace{}, &Error{Kind: Invalid, Message: fmt.Sprintf("the cluster %s must be a fork to be reset to its source", quote(c.Name))}
-	}
-	_, err = f.cfg.Store.Cluster(ctx, c.SourceID)
-	if errors.Is(err, store.ErrNotFound) {
-		return InPlace{}, &Error{Kind: NotReady, Message: fmt.Sprintf(
-			"the cluster %s cannot be reset: its source %s is gone", quote(c.Name), quote(c.SourceName))}
-	}
+	source, err := f.ResetSource(ctx, c)
 	if err != nil {
 		return InPlace{}, err
 	}
-	return f.replace(ctx, c, store.ExchangeReset, &Source{ID: c.SourceID, At: r.At, Before: r.Before, After: r.After}, r)
+	return f.replace(ctx, c, store.ExchangeReset, &Source{ID: source.ID, At: r.At, Before: r.Before, After: r.After}, r)
+}
+
+// ResetSource returns the cluster whose state Reset gives to c, or the *Error that refuses it.
+func (f *Fleet) ResetSource(ctx context.Context, c store.Cluster) (store.Cluster, error) {
+	if !c.IsFork() {
+		return store.Cluster{}, &Error{Kind: Invalid, Message: fmt.Sprintf("the cluster %s must be a fork to be reset to its source", quote(c.Name))}
+	}
+	state := "is gone"
+	source, err := f.cfg.Store.Cluster(ctx, c.SourceID)
+	switch {
+	case err == nil && source.IsForkable():
+		return source, nil
+	case err == nil:
+		state = inWords(source.Status)
+	case !errors.Is(err, store.ErrNotFound):
+		return store.Cluster{}, err
+	}
+	return store.Cluster{}, &Error{Kind: NotReady, Message: fmt.Sprintf("the cluster %s cannot be reset: its source %s %s", quote(c.Name), quote(c.SourceName), state)}
 }
 
 // replace has a fork of source made that exchanges its node with c.
@@ -162,6 +175,43 @@ func (f *Fleet) Swap(ctx context.Context, id, with string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPair(a, b); err != nil {
+		return err
+	}
+	for _, pair := range [][2]store.Cluster{{a, b}, {b, a}} {
+		if err := f.checkFits(ctx, pair[0], pair[1]); err != nil {
+			return err
+		}
+	}
+	err = f.cfg.Store.BeginSwap(ctx, a.ID, b.ID)
+	if errors.Is(err, store.ErrNotOnline) {
+		return &Error{Kind: NotReady, Message: fmt.Sprintf("the clusters %s and %s must be online to be swapped; one no longer is", quote(a.Name), quote(b.Name))}
+	}
+	return notFound(err, id)
+}
+
+// SwapPartners lists the clusters that c can be swapped with, as far as that can be told without a look at how large their data are: first its
+// source and its forks, then the others, each by name.
+func (f *Fleet) SwapPartners(ctx context.Context, c store.Cluster) ([]store.Cluster, error) {
+	list, err := f.cfg.Store.ClustersOnHost(ctx, c.Host)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(other store.Cluster) bool { return checkPair(c, other) != nil })
+	far := func(other store.Cluster) int {
+		if other.SourceID == c.ID || other.ID == c.SourceID {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(list, func(x, y store.Cluster) int {
+		return cmp.Or(cmp.Compare(far(x), far(y)), strings.Compare(x.Name, y.Name))
+	})
+	return list, nil
+}
+
+// checkPair refuses two clusters that cannot be swapped whatever is in them.
+func checkPair(a, b store.Cluster) error {
 	switch {
 	case a.ID == b.ID:
 		return invalid("with", "must be another cluster than %s itself", quote(a.Name))
@@ -174,17 +224,9 @@ func (f *Fleet) Swap(ctx context.Context, id, with string) error {
 			a.Region, quote(a.Name), quote(b.Name), b.Region)
 	case a.Version != b.Version:
 		return invalid("with", "must be a cluster of version %s, like %s; %s has version %s", a.Version, quote(a.Name), quote(b.Name), b.Version)
+	default:
+		return nil
 	}
-	for _, pair := range [][2]store.Cluster{{a, b}, {b, a}} {
-		if err := f.checkFits(ctx, pair[0], pair[1]); err != nil {
-			return err
-		}
-	}
-	err = f.cfg.Store.BeginSwap(ctx, a.ID, b.ID)
-	if errors.Is(err, store.ErrNotOnline) {
-		return &Error{Kind: NotReady, Message: fmt.Sprintf("the clusters %s and %s must be online to be swapped; one no longer is", quote(a.Name), quote(b.Name))}
-	}
-	return notFound(err, id)
 }
 
 // checkFits refuses data that are larger than the storage of the cluster that is to have them.

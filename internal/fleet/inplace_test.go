@@ -91,8 +91,7 @@ func TestResetOfAForkWhoseSourceIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.fleet.Reset(t.Context(), fork.ID, fleet.RestoreRequest{})
-	wantError(t, err, fleet.NotReady, "backup_restore.database_name",
-		`backup_restore.database_name must name an online cluster; "`+source.ID+`" is being destroyed`)
+	wantError(t, err, fleet.NotReady, "", `the cluster "test" cannot be reset: its source "prod" is being destroyed`)
 	if err := b.store.DeleteCluster(t.Context(), source.ID); err != nil {
 		t.Fatal(err)
 	}

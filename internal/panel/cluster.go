@@ -46,9 +46,9 @@ func (v clusterView) InTheMaking() bool {
 // IsOnline says whether clients can connect, and forks be made.
 func (v clusterView) IsOnline() bool { return v.Cluster.IsServed() }
 
-// IsChanging says whether it is resized, or given other data.
+// IsChanging says whether it is resized; what else takes its time shows how far it is.
 func (v clusterView) IsChanging() bool {
-	return v.IsOnline() && v.Cluster.Status != store.StatusOnline && v.Cluster.Status != store.StatusMigrating
+	return v.IsOnline() && v.Cluster.Status != store.StatusOnline && v.Making == nil
 }
 
 // IsLeaving says whether the cluster is being destroyed.
@@ -72,7 +72,12 @@ func doneInWords(name string) string {
 		"user-gone":   "The user was deleted, and its connections were closed.",
 		"db":          "The database was created.",
 		"db-gone":     "The database was deleted.",
+		"ttl-on":      "TTL indexes were turned on: they delete what has expired.",
+		"ttl-off":     "TTL indexes were turned off: they delete nothing any more.",
+		"expiry":      "When the cluster expires was changed.",
 		"restore":     "The cluster is being restored. Its state before is kept as a cluster of its own.",
+		"reset":       "The cluster is being reset. Its state before is kept as a cluster of its own.",
+		"swap":        "The clusters exchange their data. Clients connect again by themselves.",
 		"resize":      "The cluster is being resized. It stays in use meanwhile.",
 		"revoked":     "The token was revoked. It ended at once, and so did the sessions it began.",
 	}[name]

@@ -223,21 +223,3 @@ func TestThePasswordIsShownOnce(t *testing.T) {
 		b.wantUntouched(t, func() { send().want(t, http.StatusUnprocessableEntity, "The name must be unique") })
 	}
 }
-
-func TestRestoreWantsAMomentAndTheName(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	c := b.online(t, "backend")
-	w := b.loggedIn(t, store.ScopeWrite)
-	path := "/databases/" + c.ID + "/restore"
-	w.get(t, "/databases/"+c.ID+"/history").want(t, http.StatusOK, path+"?at=")
-	w.get(t, path+"?at=2026-08-10+11:30").want(t, http.StatusOK, `value="2026-08-10 11:30"`, "Clients are cut off", "backend-before-restore-")
-	b.wantUntouched(t, func() {
-		w.post(t, path, "at", "2026-08-10 11:30", "confirm", "x").want(t, http.StatusUnprocessableEntity, "Nothing was restored.", `value="2026-08-10 11:30"`)
-		w.post(t, path, "at", "1999-01-01 00:00", "confirm", "backend").want(t, http.StatusUnprocessableEntity, "The point in time must be between", `id="at-wrong"`)
-		w.post(t, path, "at", "then", "confirm", "backend").want(t, http.StatusUnprocessableEntity, "The point in time must be a date and a time")
-	})
-	w.post(t, path, "at", "2026-08-10 11:30", "confirm", "backend").wantRedirect(t, "/databases/"+c.ID+"?done=restore")
-	w.get(t, "/databases/"+c.ID+"?done=restore").want(t, http.StatusOK, "restoring", "Its state before is kept")
-	w.get(t, "/databases").want(t, http.StatusOK, "backend-before-restore-20260810-120000")
-}

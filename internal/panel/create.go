@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"tine/internal/fleet"
 	"tine/internal/store"
@@ -67,9 +68,14 @@ func (p *panel) nodes() int {
 
 func (p *panel) createRequest(v visit) (fleet.CreateRequest, form) {
 	storage, f := sentForm(v.request).storage()
+	var end *time.Time
+	if f.Problem == "" {
+		end, f = f.end(v.received)
+	}
 	request := fleet.CreateRequest{
 		Name: strings.TrimSpace(f.Value("name")), Engine: engine, Version: f.Value("version"), Region: f.Value("region"),
 		Size: f.Value("size"), NumNodes: p.nodes(), StorageMiB: storage, ReceivedAt: v.received, Tags: words(f.Value("tags")),
+		ExpiresAt: end,
 	}
 	for _, source := range words(f.Value("sources")) {
 		request.Rules = append(request.Rules, fleet.SourceRule{Type: store.AddressSource, Value: source})

@@ -12,21 +12,10 @@ import (
 	"tine/internal/store"
 )
 
-// What the input "state" can be.
-const (
-	stateLatest      = "latest"
-	statePoint       = "point"
-	stateTransaction = "transaction"
-)
-
 type forkView struct {
-	Form     form
-	Source   store.Cluster
-	Window   fleet.Window
-	Choices  choices
-	Summary  summary
-	Loaded   time.Time // what "latest" means
-	Timeline *timeline
+	stateView
+	Choices choices
+	Summary summary
 }
 
 // summary is what the button will do, and what that costs.
@@ -55,25 +44,9 @@ func (p *panel) askFork(v visit) (answer, error) {
 	for _, name := range []string{"view_from", "view_to"} {
 		f.values.Set(name, query.Get(name))
 	}
-	if at := query.Get("at"); at != "" {
-		f.values.Set("state", statePoint)
-		f.values.Set("at", at)
-	}
-	for _, side := range []string{sideBefore, sideAfter} {
-		if id := query.Get(side); id != "" {
-			f.values.Set("state", stateTransaction)
-			f.values.Set("transaction", id)
-			f.values.Set("side", side)
-		}
-	}
+	f.chooseState(query)
 	return p.forkPage(v, f, source)
 }
-
-// What the input "side" can be.
-const (
-	sideBefore = "before"
-	sideAfter  = "after"
-)
 
 // previewFork shows the form again as it would be answered, and makes nothing: all of the page, or the part that a script asks for.
 func (p *panel) previewFork(v visit) (answer, error) {
@@ -103,16 +76,18 @@ func (p *panel) forkPage(v visit, f form, source store.Cluster) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	view := forkView{Form: f, Source: source, Window: h.Window, Choices: p.choices(f)}
+	view := forkView{stateView: stateView{Form: f, Source: source, Window: h.Window}, Choices: p.choices(f)}
 	if view.Choices.Groups, err = p.forkPlans(v, f, source); err != nil {
 		return answer{}, err
 	}
 	if err := p.foresee(v, &view); err != nil {
 		return answer{}, err
 	}
-	view.Loaded = view.Window.To
-	if at, ok := parseMoment(f.Value("loaded")); ok {
-		view.Loaded = at
+	if view.HasHistory() {
+		view.Loaded = view.Window.To
+		if at, ok := parseMoment(f.Value("loaded")); ok {
+			view.Loaded = at
+		}
 	}
 	if view.HasHistory() && v.part() != "summary" {
 		if err := p.drawTimeline(v, &view, h); err != nil {
@@ -137,13 +112,12 @@ func (p *panel) drawTimeline(v visit, view *forkView, h fleet.History) error {
 
 // foresee finds out what the form would lead to. What is already known to be wrong with it stays.
 func (p *panel) foresee(v visit, view *forkView) error {
-	request, f := forkRequest(view.Form, view.Source)
+	request, f := forkRequest(view.Form, view.Source, v.received)
 	if view.Form.Problem == "" {
 		view.Form = f
 	}
 	storage := request.StorageMiB
 	if f.Problem == "" {
-		request.ReceivedAt = v.received
 		would, err := p.fleet.Check(v.context(), request)
 		if err == nil {
 			view.Summary.Checked, storage = true, would.StorageMiB
@@ -182,11 +156,10 @@ func (p *panel) fork(v visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	request, f := forkRequest(sentForm(v.request), source)
+	request, f := forkRequest(sentForm(v.request), source, v.received)
 	if f.Problem != "" {
 		return p.forkPage(v, f, source)
 	}
-	request.ReceivedAt = v.received
 	created, err := p.fleet.Create(v.context(), request)
 	if err == nil {
 		return createdPage(v, created), nil
@@ -198,39 +171,23 @@ func (p *panel) fork(v visit) (answer, error) {
 }
 
 // forkRequest reads the form, which comes back with the problem if it cannot be read.
-func forkRequest(f form, source store.Cluster) (fleet.CreateRequest, form) {
-	from := &fleet.Source{ID: source.ID}
-	switch f.Value("state") {
-	case stateLatest:
-		// As of the moment that the page said.
-		if at, ok := parseMoment(f.Value("loaded")); ok {
-			from.At = &at
-		}
-	case statePoint:
-		at, read := f.moment()
-		if read.Problem != "" {
-			return fleet.CreateRequest{}, read
-		}
-		from.At = &at
-	case stateTransaction:
-		id := strings.TrimSpace(f.Value("transaction"))
-		if id == "" {
-			return fleet.CreateRequest{}, f.wrong("transaction", "The transaction is missing.")
-		}
-		if f.Value("side") == sideAfter {
-			from.After = id
-		} else {
-			from.Before = id
-		}
-	default:
-		return fleet.CreateRequest{}, f.wrong("state", "Choose a state: the latest transaction, a point in time, or a transaction.")
+func forkRequest(f form, source store.Cluster, received time.Time) (fleet.CreateRequest, form) {
+	from, f := f.state()
+	if f.Problem != "" {
+		return fleet.CreateRequest{}, f
 	}
+	from.ID = source.ID
 	storage, f := f.storage()
 	if f.Problem != "" {
 		return fleet.CreateRequest{}, f
 	}
+	end, f := f.end(received)
+	if f.Problem != "" {
+		return fleet.CreateRequest{}, f
+	}
 	request := fleet.CreateRequest{
-		Name: strings.TrimSpace(f.Value("name")), Engine: engine, Size: f.Value("size"), StorageMiB: storage, Region: f.Value("region"), Source: from,
+		Name: strings.TrimSpace(f.Value("name")), Engine: engine, Size: f.Value("size"), StorageMiB: storage, Region: f.Value("region"), Source: &from,
+		ExpiresAt: end, ReceivedAt: received,
 	}
 	request.NumNodes, _ = strconv.Atoi(f.Value("nodes"))
 	return request, f
@@ -258,21 +215,6 @@ func (p *panel) freeName(v visit, source string) (string, error) {
 	}
 	return "", nil // whoever forks twice a second finds a name
 }
-
-// IsPoint says whether a point in time is chosen.
-func (v forkView) IsPoint() bool { return v.Form.Value("state") == statePoint }
-
-// IsTransaction says whether a transaction is chosen.
-func (v forkView) IsTransaction() bool { return v.Form.Value("state") == stateTransaction }
-
-// IsAfter says whether the fork is to have that transaction.
-func (v forkView) IsAfter() bool { return v.Form.Value("side") == sideAfter }
-
-// HasHistory says whether there is any point in time to choose.
-func (v forkView) HasHistory() bool { return !v.Window.Empty() }
-
-// Earliest is the beginning of the window, in whole milliseconds that are inside of it.
-func (v forkView) Earliest() time.Time { return ceilMilli(v.Window.From) }
 
 // OneNode says whether clusters can have one node only.
 func (c choices) OneNode() bool { return len(c.counts) < 2 }

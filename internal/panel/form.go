@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,12 +58,30 @@ func (f form) refused(err error) (form, error) {
 	return f, nil
 }
 
+// marking returns the form of a page that has these inputs only: what is wrong elsewhere is said above the form.
+func (f form) marking(inputs ...string) form {
+	if !slices.Contains(inputs, f.Field) {
+		f.Field = ""
+	}
+	return f
+}
+
+// confirmed wants the cluster's name typed before anything is done, unless something else is wrong.
+func (f form) confirmed(name, participle string) form {
+	if f.Problem == "" && strings.TrimSpace(f.Value("confirm")) != name {
+		f = f.wrong("confirm", "Type the name of the cluster, %s, to confirm. Nothing was %s.", name, participle)
+	}
+	return f
+}
+
 // inputOf is the input for a field of the API. Inputs are called like the API's fields where there are such.
 func inputOf(field string) string {
 	switch field {
 	case "backup_restore.backup_created_at":
 		return "at"
 	case "backup_restore.before_transaction", "backup_restore.after_transaction":
+		return "transaction"
+	case "before_transaction", "after_transaction":
 		return "transaction"
 	case "around":
 		return "at"
@@ -117,7 +136,8 @@ func labelOf(field string) (string, bool) {
 		"name": "The name", "size": "The plan", "region": "The region", "version": "The version", "storage_size_mib": "Storage",
 		"num_nodes": "The number of nodes", "tags": "Tags", "backup_restore.database_name": "The source",
 		"backup_restore.backup_created_at":  "The point in time",
-		"backup_restore.before_transaction": "The transaction", "backup_restore.after_transaction": "The transaction", "around": "The point in time",
+		"backup_restore.before_transaction": "The transaction", "backup_restore.after_transaction": "The transaction",
+		"before_transaction": "The transaction", "after_transaction": "The transaction", "with": "The other cluster", "around": "The point in time",
 		"rules": "The trusted sources", "rule.value": "The trusted source", "rule.description": "The description",
 		"at": "The point in time", "day": "The day", "hour": "The hour", "storage.threshold_percent": "The threshold", "storage.increment_gib": "The step",
 		"config.default_read_concern": "The read concern", "config.default_write_concern": "The write concern",
@@ -182,6 +202,28 @@ func parseMoment(text string) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// life is how long from now a cluster lives, as it is typed.
+var life = regexp.MustCompile(`^([0-9]{1,5}) *([mhd])$`)
+
+// end reads when a cluster is destroyed by itself: a moment, or how long from now; nil if the input is empty.
+func (f form) end(received time.Time) (*time.Time, form) {
+	text := strings.TrimSpace(f.Value("expires_at"))
+	if text == "" {
+		return nil, f
+	}
+	if parts := life.FindStringSubmatch(text); parts != nil {
+		n, _ := strconv.Atoi(parts[1]) // the pattern has digits only
+		unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[parts[2]]
+		at := received.Add(time.Duration(n) * unit)
+		return &at, f
+	}
+	at, ok := parseMoment(text)
+	if !ok {
+		f = f.wrong("expires_at", "The end must be how long from now, such as 12h or 3d, or a date and a time such as 2026-08-10 14:03; got %q.", shortened(text))
+	}
+	return &at, f
 }
 
 func shortened(s string) string {

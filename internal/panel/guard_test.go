@@ -18,7 +18,9 @@ func changes(c store.Cluster) map[string]url.Values {
 		"/databases/new":              {"name": {"made"}, "size": {"db-s-1vcpu-1gb"}, "region": {"nyc1"}, "version": {"8"}},
 		database + "/fork":            {"name": {"forked"}, "size": {"db-s-1vcpu-1gb"}, "state": {"latest"}},
 		database + "/destroy":         {"name": {c.Name}},
-		database + "/restore":         {"at": {"2026-08-10 11:30"}, "confirm": {c.Name}},
+		database + "/restore":         {"state": {"point"}, "at": {"2026-08-10 11:30"}, "confirm": {c.Name}},
+		database + "/reset":           {"state": {"latest"}, "confirm": {c.Name}},
+		database + "/swap":            {"with": {"x"}, "confirm": {c.Name}},
 		database + "/resize":          {"size": {"db-s-1vcpu-2gb"}},
 		database + "/users":           {"name": {"ada"}},
 		database + "/users/x":         {"role": {"readOnly"}},
@@ -34,6 +36,8 @@ func changes(c store.Cluster) map[string]url.Values {
 		settings + "/region":          {"region": {"fra1"}},
 		settings + "/autoscale":       {"threshold": {"50"}, "increment": {"10"}},
 		settings + "/config":          {"default_read_concern": {"local"}},
+		settings + "/ttl":             {"ttl": {"off"}},
+		settings + "/expiry":          {"expires_at": {"3d"}},
 		settings + "/tags":            {"tag": {"x"}},
 		settings + "/tags/remove":     {"tag": {"x"}},
 		settings + "/sinks":           {"sink": {"x"}, "site": {"datadoghq.com"}, "key": {"x"}},
@@ -100,11 +104,12 @@ func TestTheScopeReadSeesNoButtonsAndIsRefused(t *testing.T) {
 		if page.want(t, http.StatusOK, `aria-current="page"`); strings.Count(page.body, "<button") != 1+strings.Count(page.body, "data-copy hidden") {
 			t.Errorf("%s has buttons:\n%s", tab, page.body)
 		}
-		page.wantWithout(t, "/fork?", "/fork\"", "/destroy", "/resize", "/delete", "/restore")
+		page.wantWithout(t, "/fork?", "/fork\"", "/destroy", "/resize", "/delete", "/restore", "/reset", "/swap")
 	}
 	w.get(t, "/databases").wantWithout(t, "/fork", "/destroy", "/resize", "/tokens", "/audit")
 	for _, path := range []string{
 		"/databases/new", "/databases/" + c.ID + "/fork", "/databases/" + c.ID + "/destroy", "/databases/" + c.ID + "/resize",
+		"/databases/" + c.ID + "/restore", "/databases/" + c.ID + "/reset", "/databases/" + c.ID + "/swap",
 		"/databases/" + c.ID + "/users/x", "/databases/" + c.ID + "/dbs/x/delete", "/tokens", "/tokens/x/revoke", "/audit",
 	} {
 		w.get(t, path).want(t, http.StatusForbidden, "Your token may not do this", "yours has account:read")

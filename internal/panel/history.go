@@ -16,6 +16,9 @@ type historyView struct {
 	Points   []store.RestorePoint // newest first
 	More     int
 	Timeline *timeline
+	// What can be done in place, by those who may: Source is the one that a fork can be reset to, and CanSwap says that there is another cluster to swap with.
+	Source  *store.Cluster
+	CanSwap bool
 }
 
 // HasHistory says whether there is any point in time to fork at.
@@ -44,6 +47,25 @@ func (p *panel) showHistory(v visit) (answer, error) {
 		}
 		view.Timeline = &t
 	}
+	if base.Cluster.Status == store.StatusOnline && v.token.Allows(store.ScopeDatabaseUpdate) {
+		if err := p.offerInPlace(v, &view); err != nil {
+			return answer{}, err
+		}
+	}
 	a := answer{page: "history", title: "History of " + base.Cluster.Name, data: view}
 	return a, nil
+}
+
+// offerInPlace finds out what can be done beside a restore.
+func (p *panel) offerInPlace(v visit, view *historyView) error {
+	source, err := p.fleet.ResetSource(v.context(), view.Cluster)
+	switch {
+	case err == nil:
+		view.Source = &source
+	case !isRefusal(err):
+		return err
+	}
+	partners, err := p.fleet.SwapPartners(v.context(), view.Cluster)
+	view.CanSwap = len(partners) > 0
+	return err
 }

@@ -7,7 +7,7 @@ import (
 	"tine/internal/store"
 )
 
-// progressView is how far the making of a cluster is, or its way to another region.
+// progressView is how far the making of a cluster is, or its way to another region, or to other data.
 type progressView struct {
 	Cluster  store.Cluster
 	Phases   []phaseView   // of the making
@@ -57,7 +57,7 @@ func (p *panel) progressOf(v visit, c store.Cluster, reload bool) (*progressView
 // newProgress reads how far the making of a cluster is from its row.
 func newProgress(c store.Cluster, reload bool) *progressView {
 	view := &progressView{Cluster: c, Reload: reload}
-	if c.Status == store.StatusMigrating {
+	if c.Status == store.StatusMigrating || c.IsExchanged() {
 		return view
 	}
 	labels := []struct{ phase, created, forked string }{
@@ -102,8 +102,11 @@ func (v progressView) Goes() bool { return isUnderWay(v.Cluster) }
 // Moves says that the cluster is on its way to another region.
 func (v progressView) Moves() bool { return v.Cluster.Status == store.StatusMigrating }
 
+// Exchanges says that the cluster gets other data.
+func (v progressView) Exchanges() bool { return v.Cluster.IsExchanged() }
+
 func isUnderWay(c store.Cluster) bool {
-	return c.Status == store.StatusCreating || c.Status == store.StatusForking || c.Status == store.StatusMigrating
+	return c.Status == store.StatusCreating || c.Status == store.StatusForking || c.Status == store.StatusMigrating || c.IsExchanged()
 }
 
 func (p *panel) showProgress(v visit) (answer, error) {

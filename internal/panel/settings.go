@@ -85,6 +85,9 @@ func (v settingsView) filled() url.Values {
 		"slow_op_threshold_ms":               {strconv.FormatInt(v.Config.SlowOperationMS, 10)},
 		"verbosity":                          {strconv.FormatInt(v.Config.Verbosity, 10)},
 	}
+	if c.ExpiresAt != nil {
+		all.Set("expires_at", micro(*c.ExpiresAt))
+	}
 	if c.Autoscale.Enabled {
 		all.Set("autoscale", "on")
 	}
@@ -224,6 +227,24 @@ func (p *panel) setSuspension(v visit) (answer, error) {
 func (p *panel) suspend(v visit) (answer, error) {
 	return p.change(v, "suspend", func(c store.Cluster, f form) (form, error) {
 		return f, p.fleet.Suspend(v.context(), c.ID, fleet.SuspendRequest{Now: true})
+	})
+}
+
+func (p *panel) setTTL(v visit) (answer, error) {
+	enabled := v.request.PostForm.Get("ttl") == "on"
+	done := map[bool]string{true: "ttl-on", false: "ttl-off"}[enabled]
+	return p.change(v, done, func(c store.Cluster, f form) (form, error) {
+		return f, p.fleet.SetTTL(v.context(), c.ID, enabled)
+	})
+}
+
+func (p *panel) setExpiry(v visit) (answer, error) {
+	return p.change(v, "expiry", func(c store.Cluster, f form) (form, error) {
+		end, f := f.end(v.received)
+		if f.Problem != "" {
+			return f, nil
+		}
+		return f, p.fleet.SetExpiry(v.context(), c.ID, end)
 	})
 }
 

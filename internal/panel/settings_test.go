@@ -24,6 +24,8 @@ func TestSettingsAreChangedOneFormAtATime(t *testing.T) {
 		{"/tags", "tag", "tag", "prod"},
 		{"/sinks", "sink", "sink", "dd", "site", "datadoghq.eu", "key", "0123456789abcdef"},
 		{"/update", "update"},
+		{"/ttl", "ttl-off", "ttl", "off"},
+		{"/expiry", "expiry", "expires_at", "2026-08-12 12:00:30.5"},
 		{"/suspension", "suspension", "after_minutes", "45"},
 		{"/suspension/now", "suspend"},
 	} {
@@ -31,10 +33,11 @@ func TestSettingsAreChangedOneFormAtATime(t *testing.T) {
 	}
 	page := w.get(t, path+"?done=config")
 	page.want(t, http.StatusOK, "The configuration was changed.", "<code>127.0.0.1</code>", "mine", `value="tuesday" selected`, `value="04:30"`,
-		`name="autoscale" value="on" checked`, "The cluster is awake.", `value="45"`, `value="70"`, `value="250"`, ">prod</a>", "datadoghq.eu")
+		`name="autoscale" value="on" checked`, "The cluster is awake.", `value="45"`, `value="70"`, `value="250"`, ">prod</a>", "datadoghq.eu",
+		"TTL indexes on</button>", "its history at 2026-08-12 12:00 UTC", `value="2026-08-12 12:00:30.500000"`, "Keep it for ever")
 	page.wantWithout(t, "0123456789abcdef")
 	got, err := b.store.Cluster(t.Context(), c.ID)
-	if err != nil || len(got.TrustedSources) != 1 || !got.Autoscale.Enabled || len(got.Tags) != 1 {
+	if err != nil || len(got.TrustedSources) != 1 || !got.Autoscale.Enabled || !got.TTLPaused || len(got.Tags) != 1 {
 		t.Fatalf("cluster %+v, %v", got, err)
 	}
 	sinks, err := b.fleet.Sinks(t.Context(), c.ID, true)
@@ -44,6 +47,9 @@ func TestSettingsAreChangedOneFormAtATime(t *testing.T) {
 	w.post(t, path+"/sources/remove", "source", got.TrustedSources[0].ID).wantRedirect(t, path+"?done=source")
 	w.post(t, path+"/tags/remove", "tag", "prod").wantRedirect(t, path+"?done=tag")
 	w.post(t, path+"/sinks/remove", "sink_id", sinks[0].ID).wantRedirect(t, path+"?done=sink")
+	w.post(t, path+"/ttl", "ttl", "on").wantRedirect(t, path+"?done=ttl-on")
+	w.post(t, path+"/expiry", "expires_at", "").wantRedirect(t, path+"?done=expiry")
+	w.get(t, path).want(t, http.StatusOK, "TTL indexes off</button>", "The cluster is kept until somebody destroys it.")
 	w.get(t, path+"?done=<script>").want(t, http.StatusOK, "Every address may connect", "Logs go nowhere else")
 }
 
@@ -66,6 +72,8 @@ func TestSettingsSayWhatIsWrongNextToTheField(t *testing.T) {
 		{"/config", "verbosity", `The verbosity must be a whole number; got "loud".`, []string{"default_read_concern", "local", "default_write_concern", "1", "transaction_lifetime_limit_seconds", "60", "slow_op_threshold_ms", "100", "verbosity", "loud"}},
 		{"/suspension", "after_minutes", "The time without work must be between 1 and 43200, or 0 for never; got -3.", []string{"after_minutes", "-3"}},
 		{"/suspension", "after_minutes", `The time without work must be a whole number; got "long".`, []string{"after_minutes", "long"}},
+		{"/expiry", "expires_at", `such as 12h or 3d, or a date and a time such as 2026-08-10 14:03; got "soon".`, []string{"expires_at", "soon"}},
+		{"/expiry", "expires_at", "The end must be between 1 minute and 10 years from now", []string{"expires_at", "0d"}},
 		{"/tags", "tag", "The name must have 1 to 255 letters", []string{"tag", "no blanks"}},
 		{"/sinks", "key", "The API key must be an API key of Datadog", []string{"sink", "dd", "site", "datadoghq.com", "key", "not a key"}},
 		{"/sinks", "sink", "The name must be 1 to 255 characters", []string{"sink", "", "site", "datadoghq.com", "key", "abc"}},
