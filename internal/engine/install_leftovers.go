@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,13 @@ func removeLeftovers(dir string) error {
 
 // removeTree removes a tree, but nothing that is mounted in it: the machine's /dev may be.
 func removeTree(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir) // the kernel names a mount by where it is
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err

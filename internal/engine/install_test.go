@@ -267,19 +267,25 @@ func waitForNoProcess(t *testing.T, text string) {
 // An old mmdebstrap, or one started by hand, may leave the machine's own directories mounted in its tree.
 func TestLeftoversAreUnmountedBeforeTheyAreRemoved(t *testing.T) {
 	t.Parallel()
-	dir := engineDir(t)
-	precious := t.TempDir()
-	noError(t, os.WriteFile(filepath.Join(precious, "file"), nil, 0o600))
-	point := dir + ".tmp-123/dev"
-	noError(t, os.MkdirAll(point, 0o755))
-	noError(t, unix.Mount(precious, point, "", unix.MS_BIND, ""))
-	t.Cleanup(func() { _ = unix.Unmount(point, unix.MNT_DETACH) })
+	link := filepath.Join(t.TempDir(), "link")
+	noError(t, os.Symlink(t.TempDir(), link))
+	for name, dir := range map[string]string{"in its place": engineDir(t), "behind a link": filepath.Join(link, "engine")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			precious := t.TempDir()
+			noError(t, os.WriteFile(filepath.Join(precious, "file"), nil, 0o600))
+			point := dir + ".tmp-123/dev"
+			noError(t, os.MkdirAll(point, 0o755))
+			noError(t, unix.Mount(precious, point, "", unix.MS_BIND, ""))
+			t.Cleanup(func() { _ = unix.Unmount(point, unix.MNT_DETACH) })
 
-	i, _ := fakeInstaller(t, goodScript)
-	noError(t, i.install(t.Context(), dir))
-	wantNoDraft(t, dir)
-	if _, err := os.Stat(filepath.Join(precious, "file")); err != nil {
-		t.Fatal("what was mounted was removed")
+			i, _ := fakeInstaller(t, goodScript)
+			noError(t, i.install(t.Context(), dir))
+			wantNoDraft(t, dir)
+			if _, err := os.Stat(filepath.Join(precious, "file")); err != nil {
+				t.Fatal("what was mounted was removed")
+			}
+		})
 	}
 }
 

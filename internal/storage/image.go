@@ -25,6 +25,11 @@ func (p *Pool) mountImage(ctx context.Context, cfg PoolConfig) error {
 	if err := os.MkdirAll(filepath.Dir(image), 0o700); err != nil {
 		return err
 	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(image))
+	if err != nil {
+		return err
+	}
+	image = filepath.Join(dir, filepath.Base(image))
 	unlock, err := lockDir(filepath.Dir(image))
 	if err != nil {
 		return err

@@ -48,7 +48,11 @@ func OpenPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err := os.MkdirAll(cfg.Path, 0o700); err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", cfg.Path, err)
 	}
-	p := &Pool{path: filepath.Clean(cfg.Path)}
+	path, err := filepath.EvalSymlinks(cfg.Path) // the kernel names a mount by where it is
+	if err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", cfg.Path, err)
+	}
+	p := &Pool{path: path}
 	if err := p.mount(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", p.path, err)
 	}
