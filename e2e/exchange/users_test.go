@@ -1,8 +1,11 @@
 package exchange
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"tine/internal/host"
 )
@@ -80,4 +83,30 @@ func TestSwapOfWhichNobodyKnowsWhetherItIsRecorded(t *testing.T) { //nolint:para
 	wait(t, a, "cluster_swap_done", 1)
 	wantUsers(t, a, b, b.own)
 	wantUsers(t, b, a, a.own)
+}
+
+// A cluster that a later Tine has used cannot be woken by this one, so that it cannot be swapped: both stay as they are, and the next swap is not kept from them.
+func TestSwapWithAClusterOfALaterTineIsGivenUp(t *testing.T) { //nolint:paralleltest // it stops Tine
+	a, b := newMember(t, "abe"), newMember(t, "bix")
+	const later = "INSERT INTO tine.migrations (version, name) SELECT max(version) + 1, 'later' FROM tine.migrations"
+	tine.OnNode(t, b.ID, func(ctx context.Context, conn *pgx.Conn) error { _, err := conn.Exec(ctx, later); return err })
+	if err := tine.Suspend(t.Context(), b.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := swap(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, a, "cluster_swap_failed", 1)
+	wantUsers(t, a, b, a.own)
+	for _, c := range []member{a, b} {
+		if err := tine.WaitOnline(t.Context(), c.ID); err != nil {
+			t.Error(err)
+		}
+	}
 }

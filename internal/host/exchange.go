@@ -50,15 +50,10 @@ func (h *Host) exchange(ctx context.Context, id string, attempt int) error {
 	} else if waiting {
 		return river.JobSnooze(forkPatience)
 	}
-	for _, id := range []string{x.ClusterID, x.OtherID} { // users are carried from node to node
-		if err := h.wakeLocked(ctx, id); err != nil {
-			return err
-		}
-		if _, err := h.asItRuns(ctx, id); err != nil { // the rows say from here on who is watched, and how
-			return err
-		}
-	}
 	e := &exchanging{Host: h, x: x, done: x.ExchangedAt != nil, attempt: attempt, listeners: map[string]net.Listener{}, idle: map[string]bool{}}
+	if err := e.wakeBoth(ctx); err != nil {
+		return e.goOnLater(ctx, err)
+	}
 	err = h.runSteps(ctx, "exchange", e.steps())
 	if err == nil {
 		return nil
@@ -68,16 +63,41 @@ func (h *Host) exchange(ctx context.Context, id string, attempt int) error {
 		return err
 	}
 	e.serveAgain(ctx)
-	switch {
-	case e.done:
-		h.log.ErrorContext(ctx, "exchange could not be finished; trying again", "cluster_id", id, "error", err)
-		return river.JobSnooze(exchangePatience)
-	case attempt >= attempts:
-		h.log.ErrorContext(ctx, "exchange given up", "cluster_id", id, "error", err)
-		return h.cfg.Store.CancelExchange(ctx, id, "The data could not be exchanged; the host's log says why. Nothing has changed.")
-	default:
-		return err
+	return e.goOnLater(ctx, err)
+}
+
+// goOnLater has an exchange tried again, or gives it up if nothing has changed yet and another attempt would not help.
+func (e *exchanging) goOnLater(ctx context.Context, cause error) error {
+	sentence := "The data could not be exchanged; the host's log says why. Nothing has changed."
+	newer := errors.Is(cause, engine.ErrNewerSchema)
+	if newer {
+		sentence = "The data could not be exchanged: one of the clusters was used by a later version of Tine, which must be started again. Nothing has changed."
 	}
+	switch {
+	case ctx.Err() != nil:
+		return cause // interrupted, to be resumed at the next start
+	case e.done:
+		e.log.ErrorContext(ctx, "exchange could not be finished; trying again", "cluster_id", e.x.ClusterID, "error", cause)
+		return river.JobSnooze(exchangePatience)
+	case newer, e.attempt >= attempts:
+		e.log.ErrorContext(ctx, "exchange given up", "cluster_id", e.x.ClusterID, "error", cause)
+		return e.cfg.Store.CancelExchange(ctx, e.x.ClusterID, sentence)
+	default:
+		return cause
+	}
+}
+
+// wakeBoth has both clusters awake: users are carried from node to node.
+func (e *exchanging) wakeBoth(ctx context.Context) error {
+	for _, id := range e.ids() {
+		if err := e.wakeLocked(ctx, id); err != nil {
+			return err
+		}
+		if _, err := e.asItRuns(ctx, id); err != nil { // the rows say from here on who is watched, and how
+			return err
+		}
+	}
+	return nil
 }
 
 // hasForks says whether forks of the clusters are being made, which read their histories. No new ones can come.

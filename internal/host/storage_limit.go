@@ -93,6 +93,9 @@ func (h *Host) forgetStorage(known map[string]*stored, ids []string) {
 }
 
 func (h *Host) lookAtStorage(ctx context.Context, id string, s *stored) error {
+	if r := h.runningOf(id); r == nil || r.asleep {
+		return nil // nobody can change it, or tell its size
+	}
 	m, _ := h.cfg.Gateway.Measure(id)
 	changes := m.Writes + m.Commands
 	before := h.isOver(id)

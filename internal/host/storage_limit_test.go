@@ -46,3 +46,15 @@ func TestDataAreMeasuredWhenTheyCouldBeNearTheirStorage(t *testing.T) {
 		}
 	}
 }
+
+// The node of a cluster that sleeps is not asked, which would fail at every look.
+func TestStorageOfAClusterThatSleepsIsNotLookedAt(t *testing.T) {
+	t.Parallel()
+	h := new(Host)
+	h.mu.running = map[string]*running{"asleep": {asleep: true}}
+	for _, id := range []string{"asleep", "gone"} {
+		if err := h.lookAtStorage(t.Context(), id, new(stored)); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
