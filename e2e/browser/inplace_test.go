@@ -49,7 +49,7 @@ func TestAClusterGetsOtherDataInPlace(t *testing.T) {
 	p.fill("#expires_at", "3d")
 	p.click(`form[action$="/expiry"] button`)
 	p.waitFor("[role=status]", "When the cluster expires was changed.")
-	p.click(`form[action$="/expiry"]:not(.row) button`)
+	p.click(`form[action$="/expiry"] button[name]`)
 	p.waitFor("section[aria-labelledby=expiry]", "kept until somebody destroys it")
 
 	p.visit(database + "/history")

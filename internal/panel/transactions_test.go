@@ -69,7 +69,7 @@ func TestAForkOfThePastSaysWhatItIs(t *testing.T) {
 	source := b.online(t, "backend")
 	w := b.loggedIn(t, store.ScopeWrite)
 	for side, says := range map[string]string{"before": "right before transaction", "after": "right after transaction"} {
-		w.post(t, "/databases/"+source.ID+"/fork", "state", "transaction", "side", side, "transaction", "0/200", "name", side, "size", source.Size).want(t, http.StatusCreated)
+		w.post(t, "/databases/"+source.ID+"/fork", "state", "transaction", "side", side, "transaction", "0/200", "name", side, "size", source.Size).want(t, http.StatusCreated, "Its TTL indexes delete nothing until they are turned on")
 		fork := b.named(t, side)
 		if err := b.fleet.SetExpiry(t.Context(), fork.ID, new(now.Add(48*time.Hour))); err != nil {
 			t.Fatal(err)
