@@ -45,7 +45,8 @@ type place struct {
 
 func newPlace(tb testing.TB) *place {
 	tb.Helper()
-	dir := tb.TempDir()
+	temp := tb.TempDir()
+	dir := filepath.Join(temp, "[b") // as a pattern it would be wrong
 	pool, err := storage.OpenPool(tb.Context(), storage.PoolConfig{
 		Path: filepath.Join(dir, "pool"), Image: filepath.Join(dir, "pool.img"), ImageSize: 4 << 30,
 	})
@@ -53,7 +54,7 @@ func newPlace(tb testing.TB) *place {
 	tb.Cleanup(func() { noError(tb, pool.Close(context.WithoutCancel(tb.Context()))) })
 	rt, err := sandbox.New(sandbox.Config{
 		Dir:          filepath.Join(dir, "sandbox"),
-		CgroupParent: fmt.Sprintf("tine-test-%d-%s", os.Getpid(), filepath.Base(filepath.Dir(dir))),
+		CgroupParent: fmt.Sprintf("tine-test-%d-%s", os.Getpid(), filepath.Base(filepath.Dir(temp))),
 	})
 	noError(tb, err)
 	return &place{pool: pool, runtime: rt, dir: dir}

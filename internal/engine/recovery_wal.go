@@ -189,11 +189,12 @@ func recoveredTo(volume string, promoted bool) (wal.LSN, error) {
 
 // newestSwitch is where the newest timeline of a volume began, as its history file says in its last line: number, position, reason.
 func newestSwitch(volume string) (at wal.LSN, err error) {
-	files, err := filepath.Glob(filepath.Join(WALDir(volume), "????????.history"))
+	dir := os.DirFS(WALDir(volume))
+	files, err := fs.Glob(dir, "????????.history")
 	if err != nil || len(files) == 0 {
 		return 0, errors.Join(err, errors.New("there is no history of timelines"))
 	}
-	text, err := os.ReadFile(files[len(files)-1]) // in the order of their numbers, in hexadecimal digits
+	text, err := fs.ReadFile(dir, files[len(files)-1]) // in the order of their numbers, in hexadecimal digits
 	if err != nil {
 		return 0, err
 	}

@@ -55,12 +55,12 @@ func touch(path string) error {
 // eachMatch calls do for each file that one of the patterns names. One that is gone by then is none.
 func eachMatch(volume string, patterns []string, do func(path string) error) error {
 	for _, pattern := range patterns {
-		paths, err := filepath.Glob(filepath.Join(volume, pattern))
+		paths, err := fs.Glob(os.DirFS(volume), pattern) // the volume's own name is no pattern
 		if err != nil {
 			return err
 		}
 		for _, path := range paths {
-			if err := do(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := do(filepath.Join(volume, path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}

@@ -87,12 +87,13 @@ func (h *Host) removeFiles(c store.Cluster) error {
 	if err := os.RemoveAll(h.ownUsersPath(c.Node.ID)); err != nil {
 		return fmt.Errorf("remove users: %w", err)
 	}
-	paths, err := filepath.Glob(filepath.Join(h.cfg.DataDir, "logs", c.Node.ID+".*")) // its logs, and what log sinks have beside them
+	logs := filepath.Join(h.cfg.DataDir, "logs")
+	names, err := fs.Glob(os.DirFS(logs), c.Node.ID+".*") // its logs, and what log sinks have beside them
 	if err != nil {
 		return fmt.Errorf("remove log: %w", err)
 	}
-	for _, path := range paths {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(logs, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove log: %w", err)
 		}
 	}

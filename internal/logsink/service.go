@@ -3,6 +3,7 @@ package logsink
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -166,13 +167,13 @@ func (s *Service) path(nodeID, suffix string) string { return filepath.Join(s.cf
 
 // forgetPositions removes what deliveries left that are no more.
 func (s *Service) forgetPositions(wanted map[string]bool) {
-	paths, err := filepath.Glob(s.path("*", ".sink.*"))
+	names, err := fs.Glob(os.DirFS(s.cfg.Dir), "*.sink.*")
 	if err != nil {
 		return // the pattern is valid
 	}
-	for _, path := range paths {
-		if id := strings.TrimPrefix(filepath.Ext(path), "."); !wanted[strings.TrimSuffix(id, tmpSuffix)] {
-			_ = os.Remove(path) // tried again a second later
+	for _, name := range names {
+		if id := strings.TrimPrefix(filepath.Ext(name), "."); !wanted[strings.TrimSuffix(id, tmpSuffix)] {
+			_ = os.Remove(filepath.Join(s.cfg.Dir, name)) // tried again a second later
 		}
 	}
 }
