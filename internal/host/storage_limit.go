@@ -48,6 +48,7 @@ func lookAfter(used, storage int64) time.Duration {
 
 // stored is what is known of how much a cluster holds.
 type stored struct {
+	node    string    // that was measured; a cluster may have got other data
 	next    time.Time // no look before
 	changes int64     // commands of its clients that may have changed something, at the last look
 }
@@ -93,14 +94,13 @@ func (h *Host) forgetStorage(known map[string]*stored, ids []string) {
 }
 
 func (h *Host) lookAtStorage(ctx context.Context, id string, s *stored) error {
-	if r := h.runningOf(id); r == nil || r.asleep {
+	r := h.runningOf(id)
+	if r == nil || r.asleep {
 		return nil // nobody can change it, or tell its size
 	}
 	m, _ := h.cfg.Gateway.Measure(id)
 	changes := m.Writes + m.Commands
-	before := h.isOver(id)
-	// A cluster that is over its storage may have got more without any command of its clients.
-	if now := time.Now(); now.Before(s.next) || changes == s.changes && !before {
+	if !s.due(r.node.ID(), changes, h.isOver(id)) {
 		return nil
 	}
 	c, err := h.cfg.Store.Cluster(ctx, id)
@@ -120,8 +120,13 @@ func (h *Host) lookAtStorage(ctx context.Context, id string, s *stored) error {
 		return err
 	}
 	storage := c.StorageMiB * bytesPerMiB
-	s.next, s.changes = time.Now().Add(lookAfter(size.storageBytes, storage)), changes
+	s.node, s.next, s.changes = h.node(c).ID(), time.Now().Add(lookAfter(size.storageBytes, storage)), changes
 	return h.judgeStorage(ctx, c, size.storageBytes)
+}
+
+// due says whether a cluster with that node must be looked at. One that is over its storage may have got more without any command of its clients.
+func (s *stored) due(node string, changes int64, over bool) bool {
+	return s.node != node || !time.Now().Before(s.next) && (changes != s.changes || over)
 }
 
 // judgeStorage lets a cluster's data grow or not.

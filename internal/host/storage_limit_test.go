@@ -58,3 +58,26 @@ func TestStorageOfAClusterThatSleepsIsNotLookedAt(t *testing.T) {
 		}
 	}
 }
+
+// Data are looked at again when they may have come too near to the storage, and at once if they are other data.
+func TestStorageIsLookedAtWhenItMayBeFull(t *testing.T) {
+	t.Parallel()
+	soon, now := time.Now().Add(time.Hour), time.Now()
+	for name, test := range map[string]struct {
+		known   stored
+		changes int64
+		over    bool
+		want    bool
+	}{
+		"never":                 {stored{changes: noChangesCounted}, 0, false, true},
+		"before it can be full": {stored{"node", soon, 1}, 2, true, false},
+		"nothing has changed":   {stored{"node", now, 1}, 1, false, false},
+		"it has changed":        {stored{"node", now, 1}, 2, false, true},
+		"it is over":            {stored{"node", now, 1}, 1, true, true},
+		"restored or swapped":   {stored{"other", soon, 1}, 1, false, true},
+	} {
+		if got := test.known.due("node", test.changes, test.over); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
