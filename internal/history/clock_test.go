@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -74,6 +75,25 @@ func TestRestorePointIsDueWhenTheClockWasSetBack(t *testing.T) {
 	c.insert(3)
 	n, _ := c.forkAt(h, at)
 	wantNumbers(t, n, 1, 2)
+}
+
+// The order of restore points by time is another than that of the log if one was taken while the clock was ahead.
+func TestTransactionsAreListedFromTheFirstInTheLog(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var ahead time.Duration
+	h := newHistory(history.Config{Now: func() time.Time { return set(time.Now(), ahead) }})
+	ahead = 30 * time.Minute
+	c.take(h)
+	c.insert(1)
+	ahead = 0
+	c.take(h)
+	c.insert(2)
+	ahead = time.Hour
+	list := c.around(t, h, now().Add(45*time.Minute), 100, false)
+	if !slices.ContainsFunc(list, func(commit history.Commit) bool { return commit.XID == c.commitOf(t, 1) }) {
+		t.Errorf("the first transaction is not among %v", list)
+	}
 }
 
 // restamp changes the stamp of a commit in an archived segment, as if the node's clock had been another.

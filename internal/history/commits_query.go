@@ -33,9 +33,9 @@ func (h *History) around(ctx context.Context, src Source, points []store.Restore
 	// Further and further back, until there are enough, or there is no more.
 	for back := 1; ; back *= 4 {
 		begin := max(0, place(points, base)-back)
-		from := wal.LSN(points[begin].EndLSN)
-		if points[begin].Timeline != base.Timeline {
-			from = wal.LSN(base.EndLSN)
+		from := wal.LSN(base.EndLSN)
+		if points[begin].Timeline == base.Timeline {
+			from = min(from, wal.LSN(points[begin].EndLSN)) // a clock that was set leaves them in another order than the log
 		}
 		before, after, err := h.split(ctx, src, uint32(base.Timeline), from, at, count, marked)
 		if err != nil {

@@ -44,7 +44,7 @@ func baseFor(points []store.RestorePoint, t Target) (base store.RestorePoint, er
 }
 
 // expired are the restore points that no moment at or after the window's begin needs, oldest first: all but the
-// newest of those at or before it. One in the future was taken while the clock was ahead; it goes when it is older than the others by its place in the log.
+// newest of those at or before it. One in the future was taken while the clock was ahead; it goes when there is one behind it in the log that is not: no moment leads to it, and it must not pass for the newest.
 func expired(points []store.RestorePoint, begin, now time.Time) (old, rest []store.RestorePoint) {
 	last := 0
 	for i, p := range points {
@@ -54,8 +54,14 @@ func expired(points []store.RestorePoint, begin, now time.Time) (old, rest []sto
 		last = i
 	}
 	old = slices.Clone(points[:last])
+	reached := uint64(0) // in the log, by those that are not in the future
+	for _, p := range points {
+		if !p.CompletedAt.After(now) {
+			reached = max(reached, p.EndLSN)
+		}
+	}
 	for _, p := range points[last:] {
-		if p.CompletedAt.After(now) && p.EndLSN < points[last].EndLSN {
+		if p.CompletedAt.After(now) && p.EndLSN < reached {
 			old = append(old, p)
 		} else {
 			rest = append(rest, p)

@@ -61,7 +61,7 @@ func TestExpiredKeepsTheNewestBeforeTheWindow(t *testing.T) {
 	t.Parallel()
 	// The last was taken while the clock was ahead.
 	points := []store.RestorePoint{point(1, 10, 12, 3), point(2, 20, 22, 5), point(3, 30, 32, 9), point(4, 1000, 1002, 7)}
-	for begin, want := range map[int][]int64{5: nil, 12: nil, 21: nil, 22: {1}, 31: {1}, 32: {1, 2, 4}, 90: {1, 2, 4}} {
+	for begin, want := range map[int][]int64{5: {4}, 12: {4}, 21: {4}, 22: {1, 4}, 31: {1, 4}, 32: {1, 2, 4}, 90: {1, 2, 4}, 905: {1, 2}} {
 		old, rest := expired(points, moment(begin), moment(begin+100))
 		var got []int64
 		for _, p := range old {
