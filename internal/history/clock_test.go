@@ -51,6 +51,31 @@ func TestMachinesClockThatIsSetForwardPrunesNothing(t *testing.T) {
 	wantNumbers(t, n, 1)
 }
 
+// A clock that is set back for a while must not cost the log of what was written before, though that is not the oldest any more.
+func TestClockThatIsSetBackPrunesNothing(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var ahead time.Duration
+	h := newHistory(history.Config{Now: func() time.Time { return set(time.Now(), ahead) }})
+	c.take(h)
+	c.insert(1)
+	at := now()
+	c.insert(2)
+	c.archive(t, h)
+	c.insert(3)
+	c.archive(t, h)
+	c.exec("CHECKPOINT")
+	c.exec("CHECKPOINT") // PostgreSQL forgets what is archived
+	ahead = -1000 * time.Hour
+	c.take(h)
+	if _, err := h.Prune(t.Context(), c.src); err != nil {
+		t.Fatal(err)
+	}
+	ahead = 0
+	n, _ := c.forkAt(h, at)
+	wantNumbers(t, n, 1)
+}
+
 // A clock that goes ahead, and is put right: what was recorded meanwhile is in the future, and keeps nobody from taking restore points.
 func TestRestorePointIsDueWhenTheClockWasSetBack(t *testing.T) {
 	t.Parallel()

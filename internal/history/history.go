@@ -50,8 +50,7 @@ type Config struct {
 
 // History is the history of all clusters in one pool. It is safe for concurrent use.
 type History struct {
-	cfg   Config
-	began time.Time // by Now, without a monotonic reading
+	cfg Config
 
 	mu struct {
 		sync.Mutex
@@ -63,6 +62,10 @@ type History struct {
 		idle map[string]time.Time
 		// loose is, by history, a snapshot that may not be recorded.
 		loose map[string]string
+
+		began      time.Time     // when Elapsed was 0, by Now, without a monotonic reading
+		ahead      time.Duration // by how much Now was set forward since, 0 if it was not
+		aheadSince time.Duration // when that was found out, by Elapsed
 	}
 }
 
@@ -84,7 +87,8 @@ func New(cfg Config) *History {
 		start := time.Now()
 		cfg.Elapsed = func() time.Duration { return time.Since(start) }
 	}
-	h := &History{cfg: cfg, began: cfg.Now().Round(0)}
+	h := &History{cfg: cfg}
+	h.mu.began = cfg.Now().Round(0)
 	h.mu.locks = make(map[string]*sync.Mutex)
 	h.mu.last = make(map[string]store.RestorePoint)
 	h.mu.looked = make(map[string]look)

@@ -44,7 +44,7 @@ func baseFor(points []store.RestorePoint, t Target) (base store.RestorePoint, er
 }
 
 // expired are the restore points that no moment at or after the window's begin needs, oldest first: all but the
-// newest of those at or before it. One in the future was taken while the clock was ahead; it goes when there is one behind it in the log that is not: no moment leads to it, and it must not pass for the newest.
+// newest of those at or before it, and some that are in the future; the rest follows.
 func expired(points []store.RestorePoint, begin, now time.Time) (old, rest []store.RestorePoint) {
 	last := 0
 	for i, p := range points {
@@ -54,20 +54,31 @@ func expired(points []store.RestorePoint, begin, now time.Time) (old, rest []sto
 		last = i
 	}
 	old = slices.Clone(points[:last])
-	reached := uint64(0) // in the log, by those that are not in the future
-	for _, p := range points {
-		if !p.CompletedAt.After(now) {
-			reached = max(reached, p.EndLSN)
-		}
-	}
 	for _, p := range points[last:] {
-		if p.CompletedAt.After(now) && p.EndLSN < reached {
-			old = append(old, p)
-		} else {
+		if outlives(points[last:], p, begin, now) {
 			rest = append(rest, p)
+		} else {
+			old = append(old, p)
 		}
 	}
 	return old, rest
+}
+
+// outlives says whether a restore point stays. One in the future was taken while the clock was ahead, or the clock is behind now, and nobody knows which. It goes, and does not pass for the newest, if it lies in
+// the log between two that are not, from the first of which all that it leads to can be reached; or behind a whole window of such that came later.
+func outlives(points []store.RestorePoint, p store.RestorePoint, begin, now time.Time) bool {
+	if !p.CompletedAt.After(now) {
+		return true
+	}
+	var before, behind bool
+	for _, other := range points {
+		if other.Timeline == p.Timeline && !other.CompletedAt.After(now) {
+			before = before || other.EndLSN < p.EndLSN
+			behind = behind || other.EndLSN > p.EndLSN
+		}
+	}
+	wholeWindow := !points[0].CompletedAt.After(begin) && points[0].EndLSN > p.EndLSN
+	return (!before || !behind) && !wholeWindow
 }
 
 // neededFrom is the first segment that is needed to get to a moment from one of the restore points, of which there is at least one. In the order of time the first need not be the

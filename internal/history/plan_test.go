@@ -76,6 +76,51 @@ func TestExpiredKeepsTheNewestBeforeTheWindow(t *testing.T) {
 	}
 }
 
+// A clock that is behind makes all restore points lie in the future but those that it has made itself. They stay, with their log, unless it goes on so for a whole window.
+func TestClockThatIsBehindDeletesNothing(t *testing.T) {
+	t.Parallel()
+	points := []store.RestorePoint{point(4, 10, 12, 9), point(5, 20, 22, 10), point(1, 1000, 1002, 3), point(2, 1020, 1022, 5), point(3, 1030, 1032, 7)}
+	for begin, want := range map[int][]int64{-70: nil, 11: nil, 12: {1, 2, 3}, 22: {4, 1, 2, 3}} {
+		old, rest := expired(points, moment(begin), moment(begin+100))
+		var got []int64
+		for _, p := range old {
+			got = append(got, p.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("window from %d: %v expire, want %v", begin, got, want)
+		}
+		if first := neededFrom(rest).Number; want == nil && first != 3 {
+			t.Errorf("window from %d: the log is kept from segment %d on", begin, first)
+		}
+	}
+}
+
+// A clock that was set forward is believed in the end: it may have been behind when the machine was started, or the machine slept.
+func TestClockThatStaysAheadIsBelievedAfterADay(t *testing.T) {
+	t.Parallel()
+	var wall, passed time.Duration
+	begin := moment(0)
+	h := New(Config{Now: func() time.Time { return begin.Add(wall) }, Elapsed: func() time.Duration { return passed }})
+	for i, step := range []struct{ wall, passed, want time.Duration }{
+		{time.Hour, time.Hour, time.Hour},
+		{50 * time.Hour, 2 * time.Hour, 2 * time.Hour},    // set forward by two days
+		{70 * time.Hour, 22 * time.Hour, 22 * time.Hour},  // not a day ago
+		{171 * time.Hour, 23 * time.Hour, 23 * time.Hour}, // again, by four days
+		{190 * time.Hour, 42 * time.Hour, 42 * time.Hour}, // not a day ago
+		{195 * time.Hour, 47 * time.Hour, 195 * time.Hour},
+		{200 * time.Hour, 52 * time.Hour, 200 * time.Hour},
+		{150 * time.Hour, 53 * time.Hour, 150 * time.Hour}, // set back
+		{999 * time.Hour, 54 * time.Hour, 151 * time.Hour}, // and forward
+		{160 * time.Hour, 63 * time.Hour, 160 * time.Hour}, // and back
+		{999 * time.Hour, 79 * time.Hour, 176 * time.Hour}, // and forward: a day counts from now
+	} {
+		wall, passed = step.wall, step.passed
+		if got := h.patientNow().Sub(begin); got != step.want {
+			t.Errorf("look %d: %s have passed, want %s", i, got, step.want)
+		}
+	}
+}
+
 // A clock that was set leaves restore points in another order than the log: none goes for being between others, and the log stays from the first one on.
 func TestRestorePointsAroundAClockThatWasSet(t *testing.T) {
 	t.Parallel()

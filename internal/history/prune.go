@@ -55,14 +55,32 @@ func (h *History) drop(ctx context.Context, src Source, points []store.RestorePo
 	return nil
 }
 
+// believedAfter is how long a clock that was set forward must go on as it is before anything is deleted by what it shows. It may well be right: it was behind when the machine was started, or
+// the machine slept.
+const believedAfter = 24 * time.Hour
+
 // patientNow is the present as far as deleting goes. A clock that is set forward makes everything seem old; what would be deleted then is gone when it
-// is set back. So time goes no faster here than it really does, as long as the process lives.
+// is set back. So time goes no faster here than it really does, as long as the process lives or until the clock is believed.
 func (h *History) patientNow() time.Time {
-	const slack = time.Minute                                        // what keeping time may take
-	now, truly := h.cfg.Now().Round(0), h.began.Add(h.cfg.Elapsed()) // without their monotonic readings, which know nothing of a clock that was set
-	if now.After(truly.Add(slack)) {
+	const slack = time.Minute                             // what keeping time may take
+	now, elapsed := h.cfg.Now().Round(0), h.cfg.Elapsed() // without its monotonic reading, which knows nothing of a clock that was set
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	truly := h.mu.began.Add(elapsed)
+	ahead := now.Sub(truly)
+	if ahead <= slack {
+		if h.mu.ahead = 0; ahead < -slack { // set back: from here on it has to be believed again
+			h.mu.began = now.Add(-elapsed)
+		}
+		return now
+	}
+	if (ahead - h.mu.ahead).Abs() > slack {
+		h.mu.ahead, h.mu.aheadSince = ahead, elapsed
+	}
+	if elapsed-h.mu.aheadSince < believedAfter {
 		return truly
 	}
+	h.mu.began, h.mu.ahead = now.Add(-elapsed), 0
 	return now
 }
 
