@@ -21,7 +21,18 @@ func TestClustersComeBackAfterEverythingWasStopped(t *testing.T) {
 	before := now()
 	insert(t, c, 2)
 	restart(t, tine, "TINE_STOP_NODES=true")
-	restart(t, tine)
+	if err := tine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// To a host of another name the clusters would be nobody's.
+	for _, start := range []struct{ settings, want string }{{"host: other\n", `holds clusters of the host "local"`}, {"", ""}} {
+		if err := tine.Configure(start.settings); err != nil {
+			t.Fatal(err)
+		}
+		if err := tine.Start(t.Context()); (err != nil) != (start.want != "") || err != nil && !strings.Contains(err.Error(), start.want) {
+			t.Fatalf("with %q: %v, want %q", start.settings, err, start.want)
+		}
+	}
 	insert(t, c, 3)
 	wantNumbers(t, c, 1, 2, 3)
 	fork := makeCluster(t, tine, harness.ForkRequest(cluster.Name, newName("fork"), before))

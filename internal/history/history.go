@@ -131,11 +131,11 @@ func (h *History) lock(historyID string) func() {
 	return m.Unlock
 }
 
-// root is where all histories are, below the pool.
-const root = "history"
+// Root is the directory of all histories, below the pool.
+const Root = "history"
 
 func (h *History) dir(historyID string) string {
-	return filepath.Join(h.cfg.Pool.Path(), root, historyID)
+	return filepath.Join(h.cfg.Pool.Path(), Root, historyID)
 }
 
 func (h *History) walDir(historyID string) string { return filepath.Join(h.dir(historyID), "wal") }
@@ -143,7 +143,7 @@ func (h *History) walDir(historyID string) string { return filepath.Join(h.dir(h
 // PointVolume is the volume of a restore point, by its name within the history.
 func PointVolume(historyID, name string) string { return pointsDir(historyID) + "/" + name }
 
-func pointsDir(historyID string) string { return root + "/" + historyID + "/points" }
+func pointsDir(historyID string) string { return Root + "/" + historyID + "/points" }
 
 // volumePath is where the source's live volume is.
 func (h *History) volumePath(src Source) string { return h.cfg.Pool.VolumePath(src.Volume) }

@@ -33,7 +33,7 @@ func (h *History) Forget(ctx context.Context, src Source) error {
 // Sweep deletes what a killed process left: histories that are not in live, and snapshots that were never recorded. live has the cluster of
 // each history. It must run before anything else uses the histories.
 func (h *History) Sweep(ctx context.Context, live map[string]string) error {
-	entries, err := os.ReadDir(filepath.Join(h.cfg.Pool.Path(), root))
+	entries, err := os.ReadDir(filepath.Join(h.cfg.Pool.Path(), Root))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -25,6 +25,9 @@ func (h *Host) converge(ctx context.Context) error {
 	if err := h.checkPools(clusters); err != nil {
 		return err
 	}
+	if err := h.claimPools(ctx); err != nil {
+		return err
+	}
 	if err := h.removeOrphans(ctx, clusters); err != nil {
 		return err
 	}
