@@ -10,14 +10,24 @@ import (
 	"path/filepath"
 
 	"tine/internal/history"
+	"tine/internal/store"
 )
 
-// ownerFile, in a pool, says whose clusters it holds. What the store does not know is removed at the start: with another store, or another name, that would be all of them.
+// ownerFile, in a pool, says whose clusters it holds. What the store does not know is removed at the start: with another store, another name, or the pool of another region, that would be all of them.
 const ownerFile = "owner.json"
 
 type owner struct {
 	Store string `json:"store"`
 	Host  string `json:"host"`
+	Pool  string `json:"pool"` // as in store.Cluster
+}
+
+func (o owner) String() string {
+	text := fmt.Sprintf("the host %q with a database made at %s", o.Host, o.Store)
+	if o.Pool != store.DefaultPool {
+		text += " in the region " + o.Pool
+	}
+	return text
 }
 
 // claimPools makes the pools ours. It fails if one holds the data of clusters that belong to another store or host.
@@ -26,8 +36,8 @@ func (h *Host) claimPools(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, pool := range h.cfg.Pools {
-		if err := h.claim(ctx, pool, owner{Store: id, Host: h.cfg.Name}); err != nil {
+	for name, pool := range h.cfg.Pools {
+		if err := h.claim(ctx, pool, owner{Store: id, Host: h.cfg.Name, Pool: name}); err != nil {
 			return err
 		}
 	}
@@ -47,8 +57,8 @@ func (h *Host) claim(ctx context.Context, pool Pool, ours owner) error {
 			return err
 		}
 		if holds {
-			return fmt.Errorf("the pool %s holds clusters of the host %q in a database made at %s, and this is the host %q in one made at %s, to which they would be leftovers to be deleted: "+
-				"set host and database_url as they were, or remove %s if they shall be", pool.Storage.Path(), theirs.Host, theirs.Store, ours.Host, ours.Store, path)
+			return fmt.Errorf("the pool %s holds clusters of %s, and this is %s, to which they would be leftovers to be deleted: set host, database_url and pools as they were, or remove %s if they shall be",
+				pool.Storage.Path(), theirs, ours, path)
 		}
 	}
 	if theirs == ours {
