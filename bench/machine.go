@@ -26,10 +26,10 @@ func heading(o Options, out io.Writer) error {
 		return fmt.Errorf("ask for the load: %w", err)
 	}
 	_, err = fmt.Fprintf(out, "# Tine %s, %s\n\n%d CPUs (%s), %s of memory, Linux %s; load average before the run %s.\n"+
-		"The pool is an image on a loop device in %s. Clusters have the plan %s unless said otherwise.\n"+
+		"The pool is an image on a loop device in %s. Clusters have the plan %s unless said otherwise.%s\n"+
 		"Times are what a user waits: from the POST until a find on a new connection through the gateway is answered.\n\n",
 		o.Version, time.Now().UTC().Format(time.RFC3339), runtime.NumCPU(), cpuModel(), humanBytes(memory()), unix.ByteSliceToString(uts.Release[:]),
-		strings.Join(strings.Fields(string(load))[:3], " "), o.Dir, plan)
+		strings.Join(strings.Fields(string(load))[:3], " "), o.Dir, plan, sharedMemory())
 	if err != nil {
 		return fmt.Errorf("write heading: %w", err)
 	}
@@ -47,6 +47,19 @@ func cpuModel() string {
 		}
 	}
 	return "unknown model"
+}
+
+// sharedMemory says in which sizes the kernel gives out shared memory, if these are not pages: how long a recovery takes depends on it.
+func sharedMemory() string {
+	paths, _ := filepath.Glob("/sys/kernel/mm/transparent_hugepage/hugepages-*/shmem_enabled")
+	var said strings.Builder
+	for _, path := range paths {
+		policy, _ := os.ReadFile(path)
+		if text := string(policy); strings.Contains(text, "[always]") || strings.Contains(text, "[within_size]") {
+			said.WriteString(" Shared memory comes in " + strings.TrimPrefix(filepath.Base(filepath.Dir(path)), "hugepages-") + ".")
+		}
+	}
+	return said.String()
 }
 
 func memory() int64 {
