@@ -121,5 +121,6 @@ clean 9>&- || true # what an earlier run left that was killed, which is not this
 mkdir -p "$TMPDIR"
 patiently scripts/clients.sh
 patiently make --no-print-directory lint
-# Two packages at a time: many of them run nodes, which is work for more than one processor each.
-patiently go test -p 2 -timeout 14m "$@" ./...
+# Three packages at a time: many of them run nodes, which is work for more than one processor each, and all of them wait for most of their time. Results are never taken from Go's cache:
+# it does not know that the end-to-end tests build tine, and would go on to say what they said of an earlier one.
+patiently go test -p 3 -count 1 -timeout 14m "$@" ./...
