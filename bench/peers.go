@@ -29,9 +29,10 @@ func (c *comparison) row(what string) []string {
 	return []string{what, human(peer), human(quantile(c.copying, median)), human(tine), ratio(peer, tine), strconv.Itoa(len(c.peer))}
 }
 
-// peers measures what a user would do today on the busy source's data.
+// peers measures what a user would do today on the data of a source that has a history.
 func (b *bench) peers(ctx context.Context) error {
-	src, err := b.busySource(ctx)
+	src, err := b.newSource(ctx, "busy", int64(b.opts.SmallMB)*megabyte)
+	b.busy = src
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,12 @@ const (
 	bytesPerLargeByte = 4.5
 )
 
-// bytesPerSecond is what a second of history takes. The first group writes Options.History twice and does more under writers beside; the pool of a run that had room for three of them
-// was full in the end. What the large source is compared with has a copy of its WAL, in an archive and then in a repository, and half of it in what was restored.
+// bytesPerSecond is what a second of history takes. The first group writes Options.History once and does more under writers beside. What today's ways are compared on has its tables, WAL and restore points in
+// the pool, the WAL in an archive and then in a repository, half of all that in what was restored, and in the end a second time what was dumped.
 const (
 	bytesPerSecond = 70 * megabyte
-	histories      = 4
+	histories      = 2.5
+	peerHistories  = 4
 	largeHistories = 2.5
 )
 
@@ -46,8 +47,8 @@ func historyBytes(o Options) int64 { return int64(o.History.Seconds() * bytesPer
 
 func forksRoom(o Options) int64 {
 	bytes := smallSources(o)
-	if o.wants("at") || o.wants("peers") {
-		bytes += histories * historyBytes(o)
+	if o.wants("at") {
+		bytes += manyHistories(o, histories)
 	}
 	if o.wants("load") || o.wants("clients") {
 		bytes += loadWrites
@@ -55,10 +56,14 @@ func forksRoom(o Options) int64 {
 	return bytes
 }
 
+func manyHistories(o Options, count float64) int64 { return int64(count * float64(historyBytes(o))) }
+
+func peersRoom(o Options) int64 { return smallSources(o) + manyHistories(o, peerHistories) }
+
 func pointsRoom(o Options) int64 { return smallSources(o) + pointWrites + int64(o.Points)*perPoint }
 
 func sizeRoom(o Options) int64 {
-	return smallSources(o) + int64(float64(o.LargeMB)*megabyte*bytesPerLargeByte) + int64(largeHistories*float64(historyBytes(o)))
+	return smallSources(o) + int64(float64(o.LargeMB)*megabyte*bytesPerLargeByte) + manyHistories(o, largeHistories)
 }
 
 func densityRoom(o Options) int64 {
