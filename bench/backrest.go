@@ -83,7 +83,7 @@ func processes() string { return "--process-max=" + strconv.Itoa(runtime.NumCPU(
 
 // push gives the repository the segments in the peer's archive, as an archive_command would have.
 func (r *backrest) push(ctx context.Context) error {
-	segments, err := r.peer.segments()
+	segments, err := r.peer.segments(r.peer.path("archive"))
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (p *peer) archive(ctx context.Context) error {
 			return err
 		}
 	}
-	segments, err := p.segments()
+	segments, err := p.segments(p.walDir())
 	if err != nil {
 		return err
 	}
@@ -114,9 +114,9 @@ func (p *peer) walDir() string {
 // volume is the source's.
 func (p *peer) volume() string { return filepath.Join(p.bench.tine.PoolDir(), "volumes", p.src.node) }
 
-// segments are those that a recovery of a backup may need, of what is archived.
-func (p *peer) segments() (names []string, err error) {
-	entries, err := os.ReadDir(p.walDir())
+// segments are those in a directory that a recovery of a backup may need.
+func (p *peer) segments(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list WAL: %w", err)
 	}
