@@ -18,8 +18,8 @@ func newBenchCommand() *cobra.Command {
 		Long: `Measure Tine on this machine, next to what people do today, and print tables in Markdown.
 
 It runs a Tine of its own and removes it at the end; one that runs already is left alone, though it shares
-the machine. By default it writes a source with 10 GB of tables and copies of it, which takes most of its time, 40 minutes or
-so, and up to 72 GB of disk.`,
+the machine. By default it measures everything, also with a source of 10 GB of tables and copies of it, which takes an hour or
+more and up to 72 GB of disk; --only measures parts.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			binary, err := os.Executable()

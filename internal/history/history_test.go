@@ -469,27 +469,6 @@ func TestPruneKeepsWhatTheOldestMomentOfTheWindowNeeds(t *testing.T) {
 	wantNumbers(t, n, 1, 2)
 }
 
-// A clock that is set forward by a day must not cost a day of history.
-func TestClockThatIsSetForwardPrunesNothing(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	var ahead time.Duration
-	h := newHistory(history.Config{Window: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }})
-	c.take(h)
-	c.insert(1)
-	at := now()
-	c.insert(2)
-	c.take(h)
-	c.take(h)
-	ahead = 24 * time.Hour
-	if _, err := h.Prune(t.Context(), c.src); err != nil {
-		t.Fatal(err)
-	}
-	ahead = 0
-	n, _ := c.forkAt(h, at)
-	wantNumbers(t, n, 1)
-}
-
 // Forks at moments that leave the window while they are made: each is exact, or is refused because the moment is outside.
 func TestReaperAgainstForksAtTheEdge(t *testing.T) {
 	t.Parallel()
